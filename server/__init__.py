@@ -1,0 +1,1 @@
+"""Everything that serves: settings, the engine, the gateway."""

@@ -1,0 +1,160 @@
+"""Every error that a user can cause, in one tree.
+
+    SLLMError
+    ├── UsageError                exit 2: a flag, an argument
+    │   └── ConfigError           the configuration file or an SLLM_* variable
+    ├── StartError                exit 1: something is missing before or while we start
+    │   ├── ModelNotFound         no such folder, unknown hub id
+    │   ├── ModelGated            the hub wants a token or an accepted licence
+    │   ├── PortTaken
+    │   ├── DiskFull
+    │   └── EngineFailed          vLLM ended by itself; the cause in words
+    └── RequestError              HTTP: the OpenAI error body
+        ├── InvalidRequest        400
+        ├── UnknownModel          404
+        ├── UnknownRoute          404
+        ├── MethodNotAllowed      405
+        ├── RequestTimeout        408
+        ├── BodyTooLarge          413
+        ├── HeadersTooLarge       431
+        ├── UpstreamError         502: the engine broke off or sent what is not HTTP
+        ├── EngineUnavailable     503 with Retry-After: loading, restarting, draining
+        └── UpstreamTimeout       504
+
+A message says what was wrong, where, and what to type next.
+"""
+
+from __future__ import annotations
+
+import json
+
+
+class SLLMError(Exception):
+    """Base of every error that is shown to a user as one sentence, never as a stack trace."""
+
+    exit_code = 1
+
+    def __init__(self, message: str):
+        super().__init__(message)
+        self.message = message
+
+
+class UsageError(SLLMError):
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    pass
+
+
+class StartError(SLLMError):
+    pass
+
+
+class ModelNotFound(StartError):
+    pass
+
+
+class ModelGated(StartError):
+    pass
+
+
+class PortTaken(StartError):
+    pass
+
+
+class DiskFull(StartError):
+    pass
+
+
+class EngineFailed(StartError):
+    pass
+
+
+class RequestError(SLLMError):
+    """An error answered over HTTP.
+
+    `type`, `param` and `code` are the fields of OpenAI's error object; `headers` go with the answer.
+    """
+
+    status = 400
+    type = "invalid_request_error"
+    code: str | None = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        headers: dict[str, str] | None = None,
+    ):
+        super().__init__(message)
+        self.param = param
+        self.code = code if code is not None else type(self).code
+        self.headers = headers or {}
+
+    def body(self) -> bytes:
+        """The OpenAI error object as JSON, UTF-8."""
+        return error_body(self.message, self.type, self.param, self.code)
+
+
+class InvalidRequest(RequestError):
+    pass
+
+
+class UnknownModel(RequestError):
+    status = 404
+    code = "model_not_found"
+
+
+class UnknownRoute(RequestError):
+    status = 404
+    code = "unknown_url"
+
+
+class MethodNotAllowed(RequestError):
+    status = 405
+    code = "method_not_allowed"
+
+
+class RequestTimeout(RequestError):
+    status = 408
+    code = "request_timeout"
+
+
+class BodyTooLarge(RequestError):
+    status = 413
+    code = "body_too_large"
+
+
+class HeadersTooLarge(RequestError):
+    status = 431
+    code = "headers_too_large"
+
+
+class UpstreamError(RequestError):
+    status = 502
+    type = "server_error"
+    code = "upstream_error"
+
+
+class EngineUnavailable(RequestError):
+    status = 503
+    type = "server_error"
+    code = "engine_unavailable"
+
+    def __init__(self, message: str, *, retry_after: int = 5, code: str | None = None):
+        super().__init__(message, code=code, headers={"retry-after": str(retry_after)})
+
+
+class UpstreamTimeout(RequestError):
+    status = 504
+    type = "server_error"
+    code = "upstream_timeout"
+
+
+def error_body(message: str, type: str, param: str | None = None, code: str | None = None) -> bytes:
+    """OpenAI's error object (https://platform.openai.com/docs/guides/error-codes) as UTF-8 JSON."""
+    error = {"message": message, "type": type, "param": param, "code": code}
+    return json.dumps({"error": error}, ensure_ascii=False).encode()

@@ -1,0 +1,63 @@
+"""What the supervisor knows about its engines, for the gateway workers: one small JSON file.
+
+The supervisor writes it aside and renames it, so a reader never sees half a file.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+
+class Phase(StrEnum):
+    """Where an engine stands. Only READY takes requests."""
+
+    RESOLVING = "resolving"  # finding or downloading the checkpoint
+    LOADING = "loading"  # the process runs, its server does not answer yet
+    WARMING_UP = "warming up"  # it answers; the first token has not come
+    READY = "ready"
+    RESTARTING = "restarting"  # died or stalled; waiting to start again
+    FAILED = "failed"  # given up; `detail` says why and what to change
+    STOPPED = "stopped"
+
+
+class EngineState(msgspec.Struct, frozen=True):
+    """One engine. `address` is `unix:/path.sock` or `http://host:port`; `since` is Unix time, seconds."""
+
+    model: str
+    phase: Phase
+    since: float
+    detail: str = ""
+    address: str = ""
+    pid: int = 0
+    restarts: int = 0
+    task: str = "generate"
+    max_model_len: int = 0
+    last_token: float = 0.0  # Unix time of the last progress seen
+    engine_version: str = ""
+
+
+class StackState(msgspec.Struct, frozen=True):
+    engines: dict[str, EngineState] = {}
+    draining: bool = False
+    written: float = 0.0
+
+
+def write_state(path: Path, state: StackState) -> None:
+    """Replace the file at `path` by `state`, at once."""
+    state = msgspec.structs.replace(state, written=time.time())
+    aside = path.with_suffix(f".{os.getpid()}.tmp")
+    aside.write_bytes(msgspec.json.encode(state))
+    os.replace(aside, path)
+
+
+def read_state(path: Path) -> StackState | None:
+    """The state at `path`, or None while there is none."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=StackState)
+    except (FileNotFoundError, msgspec.DecodeError):
+        return None
