@@ -53,8 +53,12 @@ class Model(Section):
     quantization: str = Field("auto", description="auto reads the checkpoint; else vLLM's own name.")
     dtype: str = Field("auto", description="Weights' type: auto, bfloat16, float16, float32.")
     max_model_len: int | Literal["auto"] = Field("auto", description="Longest context in tokens; auto takes what fits.")
-    gpu_memory_utilization: float | Literal["auto"] = Field("auto", description="Share of the GPU for this engine; auto divides 0.92 among the engines.")
-    kv_cache_memory: Size | Literal["auto"] = Field("auto", description="Memory of the KV cache, e.g. 4GiB; auto: what is left on a GPU, 1GiB or less on a CPU.")
+    gpu_memory_utilization: float | Literal["auto"] = Field(
+        "auto", description="Share of the GPU for this engine; auto divides 0.92 among the engines."
+    )
+    kv_cache_memory: Size | Literal["auto"] = Field(
+        "auto", description="Memory of the KV cache, e.g. 4GiB; auto: what is left on a GPU, 1GiB or less on a CPU."
+    )
     speculative: Speculative | None = Field(None, description="Speculative decoding.")
     adapters: dict[str, str] = Field({}, description="LoRA adapters: name -> folder or hub id; callable as a model.")
     tool_parser: str = Field("auto", description="Tool call parser: auto, none, or vLLM's own name.")
@@ -134,7 +138,9 @@ class Settings(Section):
 
     models: tuple[Model, ...] = Field((), description="Served models; none: the demo model as `demo`.")
     personas: dict[str, Persona] = Field({}, description="System prompt and sampling defaults, callable as a model.")
-    engine: Literal["auto", "cuda", "cpu"] = Field("auto", description="Which engine build runs; auto: CUDA where an NVIDIA driver answers.")
+    engine: Literal["auto", "cuda", "cpu"] = Field(
+        "auto", description="Which engine build runs; auto: CUDA where an NVIDIA driver answers."
+    )
     gateway: Gateway = Gateway()
     upstreams: Upstreams = Upstreams()
     watchdog: Watchdog = Watchdog()
