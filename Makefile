@@ -1,0 +1,68 @@
+# Two commands matter: `make serve` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+ENGINE ?= auto
+MODEL ?=
+CONFIG ?=
+HOST ?=
+PORT ?=
+WORKERS ?=
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(PYTHON) requirements/install.py --venv $(VENV)
+
+.DEFAULT_GOAL := help
+.PHONY: help install serve chat doctor test test-fast check format lock demo-model bench-gateway bench-startup clean
+
+help: ## List all targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@echo
+	@echo "  ENGINE=cuda|cpu  MODEL=folder|hub id  CONFIG=file  HOST=  PORT=  WORKERS=  ARGS='more flags'"
+
+install: ## Make .venv and install the locked requirements (ENGINE=cuda|cpu)
+	@$(INSTALL) --engine $(ENGINE)
+
+serve: install ## Serve a model behind the OpenAI API (MODEL=..., default: the demo model)
+	@$(BIN)/sllm serve $(MODEL) $(if $(CONFIG),--config $(CONFIG)) $(if $(HOST),--host $(HOST)) \
+	  $(if $(PORT),--port $(PORT)) $(if $(WORKERS),--workers $(WORKERS)) $(ARGS)
+
+chat: install ## Talk to the running server in the terminal
+	@$(BIN)/sllm chat $(ARGS)
+
+doctor: install ## Check this machine: Python, driver, engine, ports, disk, hub
+	@$(BIN)/sllm doctor $(ARGS)
+
+test: ## Run all tests, the real engine on the CPU included
+	@$(INSTALL) --engine $(ENGINE) --dev
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-fast: ## Run the tests that start no engine
+	@$(INSTALL) --engine $(ENGINE) --dev
+	@$(BIN)/python -m pytest -m "not engine" $(ARGS)
+
+check: ## Lint, format, types, import directions, locks, docs snippets
+	@$(INSTALL) --engine $(ENGINE) --dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_imports.py tests/test_locks.py tests/test_docs.py -m "not engine"
+
+format: ## Format and sort imports
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: ## Write the lock files anew (needs uv)
+	@requirements/lock.sh
+
+demo-model: install ## Train the demo model and its draft from scratch (30 minutes of two cores)
+	@$(BIN)/python models/demo/train.py $(ARGS)
+
+bench-gateway: install ## Measure the gateway beside vllm-router; writes benchmarks/results/gateway
+	@$(BIN)/python -m benchmarks.gateway $(ARGS)
+
+bench-startup: install ## Measure from the command to the first token; writes benchmarks/results/startup
+	@$(BIN)/python -m benchmarks.startup $(ARGS)
+
+clean: ## Remove .venv and what tools leave behind
+	rm -rf $(VENV) .tools .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Writes the lock files anew from the .in files: `make lock`. Needs uv and a package index.
+set -eu
+cd "$(dirname "$0")"
+compile() { uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url "$@"; }
+marker_free() { sed "s/ ; (platform_machine == 'aarch64' and sys_platform == 'linux') or (platform_machine == 'x86_64' and sys_platform == 'linux')$//; s/ ; sys_platform == 'linux'$//" "$1" | grep -v "'never'" >"$1.tmp" && mv "$1.tmp" "$1"; }
+
+compile engine-cpu.in --override engine-cpu.overrides -o engine-cpu.txt
+compile gateway.in -c engine-cpu.txt -o gateway.txt
+compile dev.in -c engine-cpu.txt --override dev.overrides -o dev.txt
+compile engine-cuda.in --override engine-cuda.overrides -o engine-cuda.txt
+for file in engine-cpu.txt gateway.txt dev.txt engine-cuda.txt; do marker_free "$file"; done
