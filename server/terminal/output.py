@@ -1,0 +1,20 @@
+"""One way to print for programs (`--json`) and one for errors."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on one line of stdout, at once."""
+    print(json.dumps(value, ensure_ascii=False, default=str), flush=True)
+
+
+def print_error(message: str, exit_code: int, *, as_json: bool = False) -> None:
+    """`message` as one sentence on stderr, or as one JSON line on stdout."""
+    if as_json:
+        print_json({"error": {"message": message, "exit_code": exit_code}})
+    else:
+        print(f"error: {message}", file=sys.stderr, flush=True)

@@ -1,0 +1,44 @@
+"""From the flags of `serve` and `gateway` to the running stack and its ready block."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.errors import UsageError
+from server.settings import Settings
+from server.terminal import banner
+from server.terminal.ask import served_models
+from server.terminal.choose import upstream_models, with_models
+from server.terminal.output import print_json
+
+
+def overrides(*, engine: str | None = None, **gateway: Any) -> dict[str, Any]:
+    """The flags that were given, nested as in the configuration file."""
+    given = {key: value for key, value in gateway.items() if value is not None}
+    return {**({"gateway": given} if given else {}), **({"engine": engine} if engine else {})}
+
+
+def over_upstreams(settings: Settings, urls: list[str], model: str | None) -> Settings:
+    """`settings` serving the servers at `urls`; with none, the configuration's `upstreams`. Raises UsageError, StartError."""
+    if urls:
+        return with_models(settings, upstream_models(urls, model, served_models))
+    ours = [m.name for m in settings.models if m.path]
+    if ours:
+        raise UsageError(
+            f"the gateway runs over servers that already run, and '{ours[0]}' has none: "
+            "add --upstream http://host:port, or `upstreams:` in the file; `sllm serve` starts engines"
+        )
+    return settings
+
+
+def run(settings: Settings, *, as_json: bool) -> int:
+    """Start the stack, print the ready block once it answers, and stay until it ends. Returns the exit code."""
+    from server import supervisor
+
+    def ready() -> None:
+        if as_json:
+            print_json(banner.as_json(settings, {}))
+        else:
+            print(f"\n{banner.as_text(settings, {})}\n", flush=True)
+
+    return supervisor.run(settings, on_ready=ready)

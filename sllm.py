@@ -1,0 +1,116 @@
+"""The command line: one Typer app, one sub-command a verb, no logic of its own.
+
+What is heavy is imported inside the command that needs it, so that `sllm --help` comes at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from server.errors import SLLMError
+from server.settings import Gateway, Settings, load
+from server.terminal.flags import ENGINE_FLAGS, WithEngineFlags, engine_args, option
+from server.terminal.output import print_error
+
+app = typer.Typer(
+    name="sllm",
+    help="Serve open language models behind the OpenAI API: vLLM, a gateway, one command.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Config = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file (YAML).", metavar="FILE")]
+Host = Annotated[str | None, option(Gateway, "host", metavar="HOST")]
+Port = Annotated[int | None, option(Gateway, "port", "--port", "-p", metavar="PORT")]
+Workers = Annotated[int | None, option(Gateway, "workers", metavar="N")]
+DataDir = Annotated[Path | None, option(Gateway, "data_dir", metavar="DIR")]
+Engine = Annotated[Literal["auto", "cuda", "cpu"] | None, option(Settings, "engine")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"sllm {version('sllm-stack')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the stack trace of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)] = False,
+) -> None:
+    """Serve open language models behind the OpenAI API: vLLM, a gateway, one command."""
+
+
+@app.command(cls=WithEngineFlags)
+def serve(
+    ctx: typer.Context,
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="Folder, Hugging Face id, or a model of the configuration; none: all of it, or the demo."),
+    ] = None,
+    config: Config = None,
+    host: Host = None,
+    port: Port = None,
+    workers: Workers = None,
+    engine: Engine = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> int:
+    """Start the engines and the gateway. What follows -- goes to the engine: sllm serve -- --max-num-seqs 8."""
+    from server.terminal import start
+    from server.terminal.choose import choose
+
+    settings = load(config, start.overrides(host=host, port=port, workers=workers, data_dir=data_dir, engine=engine))
+    return start.run(choose(settings, model, engine_args(ctx.meta[ENGINE_FLAGS])), as_json=json)
+
+
+@app.command()
+def gateway(
+    upstream: Annotated[
+        list[str] | None,
+        typer.Option("--upstream", "-u", metavar="URL", help="A running OpenAI-compatible server, http://host:port; repeat for replicas."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", metavar="NAME", help="What the upstreams serve; else they are asked.")
+    ] = None,
+    config: Config = None,
+    host: Host = None,
+    port: Port = None,
+    workers: Workers = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> int:
+    """Start only the gateway, over engines that somebody else runs."""
+    from server.terminal import start
+
+    settings = load(config, start.overrides(host=host, port=port, workers=workers, data_dir=data_dir))
+    return start.run(start.over_upstreams(settings, upstream or [], model), as_json=json)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command. Returns the exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    argv = sys.argv[1:] if argv is None else argv
+    ours = argv[: argv.index("--")] if "--" in argv else argv
+    try:
+        return app(argv, prog_name="sllm", standalone_mode=False) or 0
+    except (SLLMError, typer.TyperException) as error:
+        if "--debug" in ours:
+            raise
+        message = error.message if isinstance(error, SLLMError) else error.format_message()
+        print_error(message, error.exit_code, as_json="--json" in ours)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
