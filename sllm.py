@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 import typer
 
 from server.errors import SLLMError
-from server.settings import Gateway, Settings, load
+from server.settings import Gateway, Settings, from_layers, layers, load
 from server.terminal.flags import ENGINE_FLAGS, WithEngineFlags, engine_args, option
-from server.terminal.output import print_error
+from server.terminal.output import print_error, print_json
 
 app = typer.Typer(
     name="sllm",
@@ -24,6 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+config_app = typer.Typer(help="Show or check the configuration.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(config_app, name="config")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file (YAML).", metavar="FILE")]
@@ -94,6 +97,28 @@ def gateway(
 
     settings = load(config, start.overrides(host=host, port=port, workers=workers, data_dir=data_dir))
     return start.run(start.over_upstreams(settings, upstream or [], model), as_json=json)
+
+
+@config_app.command()
+def show(config: Config = None, json: Json = False) -> None:
+    """Show every key with its value, and who set it where that is not the default."""
+    from server.terminal import configuration
+
+    said = layers(config, None, None)
+    settings = from_layers(said)
+    print_json(settings.model_dump(mode="json")) if json else print(configuration.as_yaml(settings, said))
+
+
+@config_app.command()
+def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="Configuration file (YAML).")], json: Json = False) -> None:
+    """Check a configuration file: unknown keys, wrong values, folders that are not there."""
+    from server.terminal import configuration
+
+    warnings = configuration.warnings(load(file))
+    if json:
+        print_json({"ok": True, "file": str(file), "warnings": warnings})
+    else:
+        print("\n".join([*(f"warning: {w}" for w in warnings), f"ok: {file}"]))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -7,20 +7,21 @@ Every object is frozen. An unknown key is an error that names the nearest key.
 from __future__ import annotations
 
 import os
-import types
-import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from server import configfile
+from server.configerrors import sentences
+from server.configfile import Layer, Loc
 from server.errors import ConfigError
 from server.units import Duration, Size
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO_MODEL = "models/demo"
+MOST_ERRORS = 5  # in one message
 
 
 class Section(BaseModel):
@@ -122,7 +123,10 @@ class Gateway(Section):
     @field_validator("data_dir")
     @classmethod
     def _expand(cls, value: Path) -> Path:
-        return value.expanduser()
+        try:
+            return value.expanduser().absolute()
+        except RuntimeError:  # no HOME, and the user is not in the system's list: common in containers
+            raise ValueError("this user has no home folder: write an absolute path") from None
 
 
 class Upstreams(Section):
@@ -179,125 +183,59 @@ def load(path: str | Path | None = None, overrides: Mapping[str, Any] | None = N
     """Settings from the file at `path` (YAML), SLLM_* variables, and `overrides` (nested dict), later ones win.
 
     A variable names its key with double underscores: SLLM_GATEWAY__PORT=9000.
-    Relative paths of models, adapters and templates in the file are looked for beside the file, then here, then in the project's folder.
-    Raises ConfigError with the key, what is wrong and the nearest known key.
+    Relative paths of models, adapters and templates are looked for beside the file, then here, then in the project's folder.
+    Raises ConfigError with the source, the key, what is wrong and the nearest known key.
     """
-    data = _read(Path(path)) if path else {}
-    for source in (_from_environ(os.environ if environ is None else environ), overrides or {}):
-        data = _merge(data, source)
-    return parse(data, where=str(path) if path else "the configuration")
+    return from_layers(layers(path, overrides, environ))
+
+
+def layers(path: str | Path | None, overrides: Mapping[str, Any] | None, environ: Mapping[str, str] | None) -> list[Layer]:
+    """What the file, the variables and the flags say, in rising order. Raises ConfigError."""
+    file = [configfile.read(Path(path))] if path else []
+    variables = configfile.from_environ(os.environ if environ is None else environ)
+    return [*file, *variables, Layer("flags", overrides or {})]
+
+
+def from_layers(said: Sequence[Layer]) -> Settings:
+    """Settings from layers. Raises ConfigError."""
+    beside = [layer.path.resolve().parent for layer in said if layer.path]
+    try:
+        return Settings.model_validate(_anchor(configfile.merge(said), [*beside, Path.cwd(), ROOT]))
+    except ValidationError as error:
+        wrong = sentences(error.errors(), Settings)
+    shown = [f"{_where(said, loc)}: {sentence}" for loc, sentence in list(wrong.items())[:MOST_ERRORS]]
+    raise ConfigError("; ".join(shown) + (f"; and {len(wrong) - MOST_ERRORS} more" if len(wrong) > MOST_ERRORS else ""))
 
 
 def parse(data: Mapping[str, Any], where: str = "the configuration") -> Settings:
     """Settings from a nested dict. Raises ConfigError."""
-    try:
-        return Settings.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(f"{where}: " + "; ".join(_sentence(e) for e in error.errors())) from None
+    return from_layers([Layer(where, data)])
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigError(f"no configuration file at {path}: check --config") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the configuration file {path}: {error}") from None
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        at = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{at}: not YAML: {getattr(error, 'problem', error)}") from None
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: the file must hold keys and values, such as `models:`; it holds {type(data).__name__}")
-    return _anchor(data, path.resolve().parent)
+def _where(said: Sequence[Layer], loc: Loc) -> str:
+    """Who said the value at `loc`: a file with its line, a variable, the flags."""
+    layer = configfile.origin(said, loc) or said[0]
+    line = configfile.line_of(layer.path, loc) if layer.path else None
+    return f"{layer.source}, line {line}" if line else layer.source
 
 
-def _anchor(data: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Relative paths that exist (beside the file, here, or in the project) become absolute; hub ids stay as written."""
+def _anchor(data: dict[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
+    """Relative paths that exist in one of `folders` become absolute; hub ids stay as written."""
 
     def fix(value: Any) -> Any:
-        if isinstance(value, str) and not os.path.isabs(value):
-            beside = next((f / value for f in (folder, Path.cwd(), ROOT) if (f / value).exists()), None)
-            return str(beside) if beside else value
-        return value
+        if not isinstance(value, str) or not value:
+            return value
+        found = next((f / Path(value).expanduser() for f in folders if (f / Path(value).expanduser()).exists()), None)
+        return str(found) if found else value
 
-    models = data.get("models")
-    if not isinstance(models, list):
-        return data
-    fixed: list[Any] = []
-    for model in models:
-        if isinstance(model, dict):
-            model = {**model, **{k: fix(model[k]) for k in ("path", "chat_template") if k in model}}
-            if isinstance(model.get("adapters"), dict):
-                model["adapters"] = {k: fix(v) for k, v in model["adapters"].items()}
-            if isinstance(model.get("speculative"), dict) and "model" in model["speculative"]:
-                model["speculative"] = {**model["speculative"], "model": fix(model["speculative"]["model"])}
-        fixed.append(model)
-    return {**data, "models": fixed}
+    def model(entry: Any) -> Any:
+        if not isinstance(entry, dict):
+            return entry
+        entry = {k: fix(v) if k in ("path", "chat_template") else v for k, v in entry.items()}
+        if isinstance(entry.get("adapters"), dict):
+            entry["adapters"] = {k: fix(v) for k, v in entry["adapters"].items()}
+        if isinstance(entry.get("speculative"), dict):
+            entry["speculative"] = {k: fix(v) if k == "model" else v for k, v in entry["speculative"].items()}
+        return entry
 
-
-def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
-    data: dict[str, Any] = {}
-    for variable, text in environ.items():
-        if not variable.startswith("SLLM_"):
-            continue
-        keys = variable.removeprefix("SLLM_").lower().split("__")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f"{variable}: not a YAML value: {text!r}") from None
-        nested: Any = value
-        for key in reversed(keys):
-            nested = {key: nested}
-        data = _merge(data, nested)
-    return data
-
-
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
-
-
-def _sentence(error: Any) -> str:
-    where = ".".join(str(p) for p in error["loc"]) or "file"
-    if error["type"] == "extra_forbidden":
-        import difflib
-
-        key, known = str(error["loc"][-1]), known_keys(error["loc"][:-1])
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-        hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
-        return f"unknown key '{where}': {hint}"
-    if error["type"] == "missing":
-        return f"'{where}' is missing"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"'{where}': {message}" if error["loc"] else message
-
-
-def known_keys(loc: tuple[Any, ...]) -> list[str]:
-    """The keys that are known at `loc`, a path of keys and indices into the configuration."""
-    annotation: Any = Settings
-    for step in loc:
-        annotation = _inside(annotation, step)
-    section = _section(annotation)
-    return list(section.model_fields) if section else []
-
-
-def _section(annotation: Any) -> type[Section] | None:
-    candidates = typing.get_args(annotation) if typing.get_origin(annotation) in (typing.Union, types.UnionType) else (annotation,)
-    return next((c for c in candidates if isinstance(c, type) and issubclass(c, Section)), None)
-
-
-def _inside(annotation: Any, step: Any) -> Any:
-    section = _section(annotation)
-    if section:
-        field = section.model_fields.get(str(step))
-        return field.annotation if field else None
-    args = typing.get_args(annotation)
-    return args[-1] if typing.get_origin(annotation) is dict else (args[0] if args else None)
+    return {**data, "models": [model(m) for m in data["models"]]} if isinstance(data.get("models"), list) else data
