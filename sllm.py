@@ -28,6 +28,8 @@ app = typer.Typer(
 config_app = typer.Typer(help="Show or check the configuration.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(config_app, name="config")
 
+CHAT_URL = f"http://{Gateway().host}:{Gateway().port}/v1"
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Config = Annotated[Path | None, typer.Option("--config", "-c", help="Configuration file (YAML).", metavar="FILE")]
 Host = Annotated[str | None, option(Gateway, "host", metavar="HOST")]
@@ -97,6 +99,18 @@ def gateway(
 
     settings = load(config, start.overrides(host=host, port=port, workers=workers, data_dir=data_dir))
     return start.run(start.over_upstreams(settings, upstream or [], model), as_json=json)
+
+
+@app.command()
+def chat(
+    url: Annotated[str, typer.Option("--url", metavar="URL", help="A server of the OpenAI API, with or without /v1.")] = CHAT_URL,
+    model: Annotated[str | None, typer.Option("--model", "-m", metavar="NAME", help="Who answers; else the server's first model.")] = None,
+    json: Json = False,
+) -> int:
+    """Talk to a running server. A piped input is read one question a line."""
+    from server.terminal.chat import start
+
+    return start.run(url, model, as_json=json)
 
 
 @config_app.command()

@@ -1,0 +1,1 @@
+"""`sllm chat`: talk to a server of the OpenAI API in the terminal."""

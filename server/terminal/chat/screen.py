@@ -1,0 +1,80 @@
+"""How a chat is shown: to people in colour with timing, to a pipe as plain text, to programs as JSON lines."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, TextIO
+
+from server.terminal.chat.answer import Answer
+from server.terminal.output import print_json
+
+ENDINGS = {"length": "stopped at the token limit", "content_filter": "stopped by a guard", "tool_calls": "asked for a tool"}
+
+
+class Screen:
+    """`people`: a terminal; else a pipe, which gets the answers and nothing else. `as_json`: one JSON line an answer."""
+
+    def __init__(self, *, people: bool, as_json: bool = False, out: TextIO | None = None, err: TextIO | None = None):
+        self.people, self.as_json = people and not as_json, as_json
+        self.out, self.err = out or sys.stdout, err or sys.stderr
+        self.failed = False
+        self._thinking = False
+        self._waited_for = ""
+
+    def piece(self, kind: str, text: str) -> None:
+        """A piece of an answer as it comes; reasoning is dim, and only people see it."""
+        if kind == "reasoning":
+            self._thinking = True
+            self._write(self.dim(text) if self.people else "")
+        else:
+            self._write(f"\n\n{text}" if self._thinking and self.people else text)
+            self._thinking = False
+
+    def ending(self, question: str, model: str, answer: Answer, *, stopped: bool) -> None:
+        """After an answer: why it ended, TTFT, tokens/s."""
+        self._thinking = False
+        if self.as_json:
+            self._json(question, model, answer)
+            return
+        facts = ["stopped"] if stopped else [ENDINGS[answer.finish_reason]] if answer.finish_reason in ENDINGS else []
+        facts += [f"TTFT {answer.ttft * 1000:.0f} ms"] if answer.ttft is not None else []
+        facts += [f"{answer.completion_tokens} tokens"] if answer.completion_tokens else []
+        facts += [f"{answer.tokens_per_second:.0f} tokens/s"] if answer.tokens_per_second else []
+        if answer.started or stopped:
+            self._write("\n")
+        if self.people and facts:
+            self._write(self.dim(" · ".join(facts)) + "\n\n")
+
+    def _json(self, question: str, model: str, answer: Answer) -> None:
+        if not answer.started and not answer.finish_reason:
+            return  # its error has been printed
+        fields: dict[str, Any] = {"model": model, "question": question, "answer": answer.text}
+        fields |= {"reasoning": answer.reasoning} if answer.reasoning else {}
+        fields |= {"finish_reason": answer.finish_reason, "completion_tokens": answer.completion_tokens}
+        print_json(fields | {"ttft_seconds": answer.ttft, "tokens_per_second": answer.tokens_per_second})
+
+    def waiting(self, message: str) -> None:
+        """What is waited for, once each time it changes."""
+        if message != self._waited_for:
+            self._waited_for = message
+            print(self.dim(f"waiting: {message}"), file=self.err, flush=True)
+
+    def note(self, text: str) -> None:
+        """Something about the session, not an answer: for people."""
+        if self.people:
+            print(self.dim(text), file=self.out, flush=True)
+
+    def error(self, message: str) -> None:
+        self.failed = True
+        if self.as_json:
+            print_json({"error": {"message": message}})
+        else:
+            print(f"error: {message}", file=self.err, flush=True)
+
+    def dim(self, text: str) -> str:
+        return f"\x1b[2m{text}\x1b[0m" if self.people else text
+
+    def _write(self, text: str) -> None:
+        if not self.as_json:
+            self.out.write(text)
+            self.out.flush()
