@@ -1,0 +1,65 @@
+"""Where figures come from: machine, versions, revision, date; what a reader needs to doubt or to repeat them."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def provenance(packages: tuple[str, ...]) -> dict[str, Any]:
+    """The machine and the versions of `packages` in this environment."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "cpu": cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "versions": {name: version for name in packages if (version := version_of(name))},
+        "revision": revision(),
+        "load_average": round(os.getloadavg()[0], 2),
+    }
+
+
+def cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def version_of(package: str, python: str = sys.executable) -> str | None:
+    """The version installed in this environment, or in the one of another `python`."""
+    if python != sys.executable:
+        code = f"from importlib.metadata import version; print(version({package!r}))"
+        done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+        return done.stdout.strip() or None
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def revision() -> str | None:
+    """The commit, with a + when the working tree has changes."""
+    run = ["git", "-C", str(ROOT)]
+    head = subprocess.run([*run, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    dirty = subprocess.run([*run, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=False).stdout.strip()
+    return (head + ("+" if dirty else "")) or None
+
+
+def shown(command: str) -> str:
+    """A command without the folders of this machine."""
+    return command.replace(sys.executable, "python").replace(str(ROOT) + "/", "")
+
+
+def result_file(benchmark: str) -> Path:
+    """Where a run of today is kept: benchmarks/results/BENCHMARK/DATE.json."""
+    return ROOT / "benchmarks/results" / benchmark / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}.json"
