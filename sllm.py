@@ -113,6 +113,15 @@ def chat(
     return start.run(url, model, as_json=json)
 
 
+@app.command()
+def doctor(config: Config = None, host: Host = None, port: Port = None, data_dir: DataDir = None, json: Json = False) -> int:
+    """Check this machine: each line ok, or what to do."""
+    from server.doctor import report
+    from server.terminal import start
+
+    return report.run(load(config, start.overrides(host=host, port=port, data_dir=data_dir)), as_json=json)
+
+
 @config_app.command()
 def show(config: Config = None, json: Json = False) -> None:
     """Show every key with its value, and who set it where that is not the default."""

@@ -19,6 +19,7 @@ class Screen:
         self.out, self.err = out or sys.stdout, err or sys.stderr
         self.failed = False
         self._thinking = False
+        self._mid_line = False
         self._waited_for = ""
 
     def piece(self, kind: str, text: str) -> None:
@@ -40,7 +41,7 @@ class Screen:
         facts += [f"TTFT {answer.ttft * 1000:.0f} ms"] if answer.ttft is not None else []
         facts += [f"{answer.completion_tokens} tokens"] if answer.completion_tokens else []
         facts += [f"{answer.tokens_per_second:.0f} tokens/s"] if answer.tokens_per_second else []
-        if answer.started or stopped:
+        if self._mid_line or stopped:
             self._write("\n")
         if self.people and facts:
             self._write(self.dim(" · ".join(facts)) + "\n\n")
@@ -66,6 +67,8 @@ class Screen:
 
     def error(self, message: str) -> None:
         self.failed = True
+        if self._mid_line:
+            self._write("\n")
         if self.as_json:
             print_json({"error": {"message": message}})
         else:
@@ -75,6 +78,7 @@ class Screen:
         return f"\x1b[2m{text}\x1b[0m" if self.people else text
 
     def _write(self, text: str) -> None:
-        if not self.as_json:
+        if text and not self.as_json:
             self.out.write(text)
             self.out.flush()
+            self._mid_line = not text.endswith("\n")

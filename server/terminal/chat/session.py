@@ -124,7 +124,6 @@ class Session:
                 self.screen.waiting(explain(error, self.url))
                 return wait
             if answer.started:
-                self.screen.piece("text", "\n")
                 self.screen.error(f"the answer broke off: {explain(error, self.url, begun=True)}")
             else:
                 self.screen.error(explain(error, self.url))
