@@ -1,0 +1,1 @@
+"""vLLM through its public command line and HTTP: found, started, watched, restarted, ended."""

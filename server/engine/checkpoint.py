@@ -1,0 +1,163 @@
+"""What a checkpoint is, read from its small files: config.json, the tokenizer's, the headers of its weights.
+
+Nothing is loaded and no model library is imported, so this is done before anything heavy starts.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from server.engine import parsers
+from server.errors import ModelNotFound, StartError
+
+Task = Literal["generate", "embed", "score"]
+
+WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.gguf")
+CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length", "max_seq_len", "model_max_length")
+EMBEDDING_ARCHITECTURES = ("ForMaskedLM", "Model", "ForTextEmbedding", "ForSentenceEmbedding")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model folder. `weight_bytes` sums tensors; `quantization` is the checkpoint's own word, "" for none; `bits` 0 where unsaid."""
+
+    path: Path
+    architecture: str
+    model_type: str
+    task: Task
+    quantization: str
+    bits: int
+    max_model_len: int
+    weight_bytes: int
+    chat_template: bool
+    tool_parser: str
+    reasoning_parser: str
+
+
+def inspect(path: Path) -> Checkpoint:
+    """The checkpoint in the folder `path`. Raises ModelNotFound, StartError."""
+    if not path.is_dir():
+        raise ModelNotFound(f"no model folder at {path}: check `path`, or give a Hugging Face id such as Qwen/Qwen3-0.6B")
+    if not (path / "config.json").is_file():
+        raise ModelNotFound(f"{path} is not a model: it has no config.json; give the folder that holds config.json and *.safetensors")
+    config = read_json(path / "config.json")
+    weights = weight_bytes(path)
+    text = _text_config(config)
+    architecture = str((config.get("architectures") or [""])[0])
+    template = chat_template(path)
+    quantization, bits = quantized(config)
+    return Checkpoint(
+        path=path,
+        architecture=architecture,
+        model_type=str(config.get("model_type", "")),
+        task=task(path, architecture),
+        quantization=quantization,
+        bits=bits,
+        max_model_len=_context(path, text),
+        weight_bytes=weights,
+        chat_template=bool(template),
+        tool_parser=parsers.tool_parser(template, architecture),
+        reasoning_parser=parsers.reasoning_parser(template),
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in the file `path`. Raises StartError naming the file."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StartError(f"cannot read {path}: {error}; copy or download the model again") from None
+    if not isinstance(data, dict):
+        raise StartError(f"cannot read {path}: it holds no JSON object; copy or download the model again")
+    return data
+
+
+def task(path: Path, architecture: str) -> Task:
+    """What the model is for: a cross-encoder scores, a sentence-transformers folder or a bare encoder embeds, the rest generate."""
+    if architecture.endswith(("ForSequenceClassification", "ForRewardModel")):
+        return "score"
+    if (path / "modules.json").is_file() or architecture.endswith(EMBEDDING_ARCHITECTURES):
+        return "embed"
+    return "generate"
+
+
+def quantized(config: dict[str, Any]) -> tuple[str, int]:
+    """The quantization method and its bits that config.json names; ("", 0) for a plain checkpoint."""
+    found = config.get("quantization_config") or _text_config(config).get("quantization_config") or config.get("compression_config")
+    if not isinstance(found, dict):
+        return "", 0
+    method = str(found.get("quant_method", "")).lower().replace("_", "-" if "compressed" in str(found.get("quant_method")) else "_")
+    if method == "bitsandbytes":
+        return method, 4 if found.get("load_in_4bit") else 8
+    if method == "compressed-tensors":
+        groups = found.get("config_groups") or {}
+        weights = next((g.get("weights") or {} for g in groups.values() if isinstance(g, dict)), {})
+        return method, int(weights.get("num_bits") or 0)
+    if method == "torchao":
+        return method, 4 if "int4" in json.dumps(found).lower() else 8
+    return method, int(found.get("bits") or found.get("w_bit") or (8 if "fp8" in method else 0))
+
+
+def chat_template(path: Path) -> str:
+    """The chat template's text, or ""."""
+    beside = path / "chat_template.jinja"
+    if beside.is_file():
+        return beside.read_text(encoding="utf-8", errors="replace")
+    for name in ("tokenizer_config.json", "chat_template.json"):
+        if (path / name).is_file():
+            found = read_json(path / name).get("chat_template")
+            if isinstance(found, list):
+                found = next((t.get("template") for t in found if isinstance(t, dict)), None)
+            if isinstance(found, str):
+                return found
+    return ""
+
+
+def weight_bytes(path: Path) -> int:
+    """Bytes of all tensors by the safetensors headers (file sizes for other formats). Raises ModelNotFound, StartError."""
+    for pattern in WEIGHTS:
+        files = sorted(path.glob(pattern))
+        if files:
+            if pattern != "*.safetensors":
+                return sum(f.stat().st_size for f in files)
+            return sum(_tensor_bytes(f) for f in files if not f.name.startswith("consolidated") or len(files) == 1)
+    raise ModelNotFound(f"{path} has a config.json but no weights (*.safetensors): copy or download the model again")
+
+
+def _tensor_bytes(file: Path) -> int:
+    """https://huggingface.co/docs/safetensors: eight bytes of header length, then JSON with each tensor's offsets."""
+    try:
+        with file.open("rb") as opened:
+            (length,) = struct.unpack("<Q", opened.read(8))
+            if length > 100 * 2**20:
+                raise ValueError("its header is too long")
+            header = json.loads(opened.read(length))
+        total = sum(t["data_offsets"][1] - t["data_offsets"][0] for name, t in header.items() if name != "__metadata__")
+    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        hint = "a Git LFS pointer; run `git lfs pull`" if _is_lfs_pointer(file) else f"{error}; copy or download it again"
+        raise StartError(f"{file} is not a whole safetensors file: {hint}") from None
+    if file.stat().st_size < 8 + length + total:
+        raise StartError(f"{file} is cut short ({file.stat().st_size} of {8 + length + total} bytes): copy or download it again")
+    return int(total)
+
+
+def _is_lfs_pointer(file: Path) -> bool:
+    with file.open("rb") as opened:
+        return opened.read(40).startswith(b"version https://git-lfs")
+
+
+def _text_config(config: dict[str, Any]) -> dict[str, Any]:
+    """A multimodal config keeps the language model's keys one level down."""
+    inner = config.get("text_config") or config.get("llm_config")
+    return {**config, **inner} if isinstance(inner, dict) else config
+
+
+def _context(path: Path, config: dict[str, Any]) -> int:
+    sentence = path / "sentence_bert_config.json"
+    if sentence.is_file() and (length := read_json(sentence).get("max_seq_length")):
+        return int(length)
+    return next((int(config[key]) for key in CONTEXT_KEYS if isinstance(config.get(key), int)), 0)

