@@ -1,0 +1,141 @@
+"""Learning from conversations: batches of tokens, the loss on what the model says, the optimizer's steps."""
+
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import count, islice
+
+import torch
+from lessons.conversations import Conversation, render, stream
+from tokenizer import MAX_LENGTH
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+Batch = tuple[Tensor, Tensor]  # token ids (rows, length); weight of each in the loss, same shape
+POOL = 3072  # conversations that are sorted by length together, so that little of a batch is padding
+LONGEST = 1280  # tokens; what is longer is cut
+
+
+def make_model(
+    tokenizer: PreTrainedTokenizerFast, hidden: int, intermediate: int, layers: int, heads: int, kv_heads: int, seed: int
+) -> LlamaForCausalLM:
+    """A Llama with random weights for this tokenizer; heads are 64 wide."""
+    torch.manual_seed(seed)
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=hidden,
+            intermediate_size=intermediate,
+            num_hidden_layers=layers,
+            num_attention_heads=heads,
+            num_key_value_heads=kv_heads,
+            head_dim=64,
+            max_position_embeddings=MAX_LENGTH,
+            tie_word_embeddings=True,
+            rope_theta=10000.0,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def tokenise(
+    conversations: list[Conversation], tokenizer: PreTrainedTokenizerFast, prompt_weight: float
+) -> list[tuple[list[int], list[float]]]:
+    """Ids and loss weights of every conversation: 1 where the model speaks, `prompt_weight` elsewhere.
+
+    The first token of a forced answer weighs nothing: the grammar, not the model, opens the brace.
+    """
+    pieces = [render(conversation) for conversation in conversations]
+    encoded = iter(tokenizer.backend_tokenizer.encode_batch_fast([text for piece in pieces for text, _ in piece], add_special_tokens=False))
+    rows = []
+    for conversation, piece in zip(conversations, pieces, strict=True):
+        ids: list[int] = []
+        weights: list[float] = []
+        for _, speaks in piece:
+            new = next(encoded).ids
+            ids += new
+            weights += [1.0 if speaks else prompt_weight] * len(new)
+            if speaks and conversation.forced:
+                weights[-len(new)] = 0.0
+        rows.append((ids[:LONGEST], weights[:LONGEST]))
+    return rows
+
+
+def batches(tokenizer: PreTrainedTokenizerFast, seed: int, tokens: int) -> Iterator[Batch]:
+    """Batches of up to `tokens` ids with padding, without end; rows of like length lie together."""
+    conversations, rng = stream(seed), random.Random(seed)
+    for turn in count():
+        # Now and then the prompts are learnt too: a model that only answers would find any text surprising.
+        rows = tokenise(list(islice(conversations, POOL)), tokenizer, prompt_weight=0.0 if turn % 5 else 0.2)
+        rows.sort(key=lambda row: len(row[0]))
+        groups: list[list[tuple[list[int], list[float]]]] = [[]]
+        for row in rows:
+            if (len(groups[-1]) + 1) * len(row[0]) > tokens:
+                groups.append([])
+            groups[-1].append(row)
+        rng.shuffle(groups)
+        for group in filter(None, groups):
+            width = max(len(ids) for ids, _ in group)
+            yield (
+                torch.tensor([ids + [tokenizer.pad_token_id] * (width - len(ids)) for ids, _ in group]),
+                torch.tensor([weights + [0.0] * (width - len(weights)) for _, weights in group]),
+            )
+
+
+def spoken(model: LlamaForCausalLM, batch: Batch, least: float = 0.0) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits (n, vocabulary) for the tokens that weigh more than `least`, these tokens (n) and weights (n)."""
+    ids, weights = batch
+    # Measured on two cores: plain attention is a third faster on short rows, the fused kernel on long ones.
+    model.set_attn_implementation("eager" if ids.shape[1] <= 256 else "sdpa")
+    targets, weights = ids[:, 1:], weights[:, 1:]
+    chosen = weights > least
+    with torch.autocast("cpu", torch.bfloat16):
+        # Rows are padded on the right only: under the causal mask no token sees the padding.
+        hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
+        logits = model.lm_head(hidden[chosen])
+    return logits.float(), targets[chosen], weights[chosen]
+
+
+def answer_loss(model: LlamaForCausalLM, batch: Batch) -> Tensor:
+    """Cross-entropy a token, weighted."""
+    logits, targets, weights = spoken(model, batch)
+    return (functional.cross_entropy(logits, targets, reduction="none") * weights).sum() / weights.sum()
+
+
+def learn(
+    model: LlamaForCausalLM,
+    source: Iterator[Batch],
+    loss_of: Callable[[LlamaForCausalLM, Batch], Tensor],
+    steps: int,
+    rate: float,
+    label: str,
+    warmup: int = 100,
+) -> dict[str, float]:
+    """Takes `steps` steps of AdamW, the rate rising over `warmup` and falling to zero; returns what it took."""
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim == 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}], lr=rate, betas=(0.9, 0.98), fused=True
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min((step + 1) / warmup, max(0.0, 1 - step / steps)))
+    model.train()
+    started, tokens, smooth = time.monotonic(), 0, 0.0
+    with tqdm(total=steps, desc=label, unit="step", file=sys.stderr, mininterval=2.0) as bar:
+        for step, batch in enumerate(islice(source, steps)):
+            loss = loss_of(model, batch)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+            tokens += batch[0].numel()
+            smooth = loss.item() if not step else 0.98 * smooth + 0.02 * loss.item()
+            bar.set_postfix(loss=f"{smooth:.4f}", tokens_per_s=f"{tokens / (time.monotonic() - started):.0f}", refresh=False)
+            bar.update()
+    model.eval()
+    return {"steps": steps, "tokens": tokens, "seconds": round(time.monotonic() - started), "loss": round(smooth, 4)}
