@@ -1,0 +1,1 @@
+"""The gateway: one ASGI application in front of the engines."""

@@ -1,0 +1,135 @@
+"""The application: `create_app(settings)`.
+
+Routes for inference are plain ASGI endpoints, found by one dictionary look-up; everything for people is FastAPI.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+
+from server.gateway import openapi, operations
+from server.gateway.access_log import AccessLog
+from server.gateway.call import Receive, Scope, Send
+from server.gateway.catalogue import Catalogue
+from server.gateway.inflight import Drain, InFlight
+from server.gateway.metrics import Metrics
+from server.gateway.pipeline import Endpoint, Pipeline
+from server.gateway.steps.admit import Admit
+from server.gateway.steps.forward import Forward
+from server.gateway.steps.parse import Parse
+from server.gateway.steps.record import Record
+from server.gateway.steps.resolve import Resolve
+from server.gateway.watch import Watcher, check_upstreams
+from server.settings import Settings
+
+TICK = 0.1  # seconds: timeouts, clients that left, the log
+
+INFERENCE = (
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/embeddings",
+    "/v1/rerank",
+    "/v1/score",
+    "/tokenize",
+    "/detokenize",
+)
+
+
+class GatewayApp(FastAPI):
+    """`direct` goes before FastAPI's routing. The parts hang here for the routes of operations and for tests."""
+
+    def __init__(self, settings: Settings, state_path: Path | None, write_log: Callable[[bytes], object] | None) -> None:
+        super().__init__(
+            title="sLLM Stack",
+            description="vLLM behind the OpenAI API.",
+            lifespan=_lifespan,
+            openapi_url="/openapi.json",
+            redirect_slashes=False,
+        )
+        check_upstreams(settings)
+        self.settings = settings
+        self.drain = Drain()
+        self.inflight = InFlight()
+        self.catalogue = Catalogue(settings)
+        self.metrics = Metrics()
+        self.access_log = AccessLog(write_log or _stderr) if settings.gateway.access_log else None
+        self.watcher = Watcher(settings, self.catalogue, self.drain, state_path)
+        self.pipeline = Pipeline(
+            Admit(self.drain),
+            Parse(settings.gateway),
+            Resolve(self.catalogue),
+            Forward(settings.upstreams.retries, self.metrics.count_error),
+            Record(self.metrics, self.access_log),
+            self.inflight,
+        )
+        self.direct: dict[tuple[str, str], Endpoint] = {("POST", path): self.pipeline.endpoint(path) for path in INFERENCE}
+        operations.add_routes(self)
+        openapi.add_inference(self, INFERENCE)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            endpoint = self.direct.get((scope["method"], scope["path"]))
+            if endpoint is not None:
+                await endpoint(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
+
+
+def create_app(settings: Settings, state_path: Path | None = None, write_log: Callable[[bytes], object] | None = None) -> GatewayApp:
+    """The application over `settings`. Raises ConfigError.
+
+    `state_path` is the supervisor's state file, which tells where our own engines are; without it only models with
+    `upstreams` answer. `write_log` takes the request log, several lines at once; by default it goes to stderr.
+    """
+    return GatewayApp(settings, state_path, write_log)
+
+
+@asynccontextmanager
+async def _lifespan(app: Any) -> AsyncIterator[None]:
+    app.watcher.connect_external()
+    app.watcher.look()
+    tasks = [asyncio.create_task(app.watcher.run()), asyncio.create_task(_tick(app))]
+    if app.watcher.external:
+        tasks.append(asyncio.create_task(app.watcher.probe()))
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for engine in app.catalogue.engines.values():
+            for upstream in engine.upstreams:
+                upstream.pool.close()
+        await asyncio.sleep(0)  # the connections close in the loop's next round
+        if app.access_log is not None:
+            app.access_log.flush()
+
+
+async def _tick(app: GatewayApp) -> None:
+    """The one timer: what would cost a timer for each request is counted here for all."""
+    last = time.monotonic()
+    while True:
+        await asyncio.sleep(TICK)
+        now = time.monotonic()
+        elapsed, last = now - last, now
+        app.inflight.sweep()
+        for engine in app.catalogue.engines.values():
+            for upstream in engine.upstreams:
+                upstream.pool.sweep(elapsed)
+        app.metrics.running(len(app.inflight.calls))
+        if app.access_log is not None:
+            app.access_log.flush()
+
+
+def _stderr(data: bytes) -> None:
+    sys.stderr.buffer.write(data)
+    sys.stderr.buffer.flush()

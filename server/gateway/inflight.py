@@ -1,0 +1,52 @@
+"""The requests that run now: who left is noticed here, and draining waits for the rest.
+
+A watcher for each request would cost a task each. A request that is still running at the second tick gets one:
+most are over by then, and those that are not can afford it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from server.gateway.call import Call
+from server.gateway.upstream.errors import Left
+
+
+class Drain:
+    """`active`: no new requests. Set by SIGTERM and by the supervisor's state file."""
+
+    def __init__(self) -> None:
+        self.signalled = False
+        self.told = False
+
+    @property
+    def active(self) -> bool:
+        return self.signalled or self.told
+
+
+class InFlight:
+    def __init__(self) -> None:
+        self.calls: set[Call] = set()
+        self.watchers: set[asyncio.Task[None]] = set()
+
+    def sweep(self) -> None:
+        """Once a tick: watch the clients of requests that have a connection to an engine for one tick already."""
+        for call in self.calls:
+            if call.watched or call.connection is None:
+                continue
+            if call.ticks:
+                call.watched = True
+                task = asyncio.get_running_loop().create_task(_watch(call))
+                self.watchers.add(task)
+                task.add_done_callback(self.watchers.discard)
+            call.ticks += 1
+
+
+async def _watch(call: Call) -> None:
+    """Wait until the client leaves or the answer is out; in the first case close the engine's connection."""
+    while (await call.receive())["type"] != "http.disconnect":
+        pass
+    if call.status == 0 or not call.finished:
+        call.gone = True
+        if call.connection is not None:
+            call.connection.abort(Left("the client left"))

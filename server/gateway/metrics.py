@@ -1,0 +1,72 @@
+"""The gateway's own metrics (Prometheus). Label values are bounded: routes, configured models, statuses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+
+class Children(NamedTuple):
+    """The metrics of one (route, model, status), looked up once: `labels()` costs more than counting."""
+
+    request: Callable[[], None]
+    duration: Callable[[float], None]
+    first_byte: Callable[[float], None]
+    prompt: Callable[[float], None]
+    completion: Callable[[float], None]
+
+
+class Metrics:
+    """With several worker processes (PROMETHEUS_MULTIPROC_DIR is set), any of them tells the sum."""
+
+    def __init__(self) -> None:
+        self.shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+        self.registry = registry = CollectorRegistry()
+        if not self.shared:
+            ProcessCollector(registry=registry)
+        self._requests = Counter("sllm_requests", "Requests answered.", ("route", "model", "status"), registry=registry)
+        self._duration = Histogram(
+            "sllm_request_duration_seconds", "From the request's headers to the answer's last byte.", ("route", "model"),
+            buckets=SECONDS, registry=registry,
+        )  # fmt: skip
+        self._first = Histogram(
+            "sllm_time_to_first_byte_seconds", "From the request's headers to the answer's first byte.", ("route", "model"),
+            buckets=SECONDS, registry=registry,
+        )  # fmt: skip
+        self._tokens = Counter("sllm_tokens", "Tokens, as the engines count them.", ("model", "kind"), registry=registry)
+        self._errors = Counter("sllm_upstream_errors", "Failed exchanges with engines.", ("model", "kind"), registry=registry)
+        self._running = Gauge("sllm_requests_in_flight", "Requests running now.", registry=registry, multiprocess_mode="livesum")
+        self._children: dict[tuple[str, str, int], Children] = {}
+
+    def children(self, route: str, model: str, status: int) -> Children:
+        key = (route, model, status)
+        found = self._children.get(key)
+        if found is None:
+            found = self._children[key] = Children(
+                self._requests.labels(route, model, str(status)).inc,
+                self._duration.labels(route, model).observe,
+                self._first.labels(route, model).observe,
+                self._tokens.labels(model, "prompt").inc,
+                self._tokens.labels(model, "completion").inc,
+            )
+        return found
+
+    def count_error(self, model: str, kind: str) -> None:
+        self._errors.labels(model, kind).inc()
+
+    def running(self, count: int) -> None:
+        self._running.set(count)
+
+    def text(self) -> bytes:
+        """The exposition format (text, version 0.0.4)."""
+        registry = self.registry
+        if self.shared:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)

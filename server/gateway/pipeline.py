@@ -1,0 +1,88 @@
+"""A request's life: one list of steps, read from top to bottom.
+
+A step is a callable that takes the Call: a plain function, or a coroutine function where it must wait. A step raises
+RequestError to refuse, and returns True when it has answered, which ends the list. `always` runs after either.
+Steps that the configuration leaves out are not in the list, so they cost nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from server.errors import RequestError
+from server.gateway.answers import CLOSE, headers_of, reply
+from server.gateway.call import Call, ClientGone, Receive, Scope, Send
+from server.gateway.inflight import InFlight
+from server.gateway.steps.admit import Admit
+from server.gateway.steps.forward import Forward
+from server.gateway.steps.parse import Parse
+from server.gateway.steps.record import Record
+from server.gateway.steps.resolve import Resolve
+
+Step = Callable[[Call], Awaitable[bool | None] | bool | None]
+Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Internal(RequestError):
+    status = 500
+    type = "server_error"
+    code = "internal_error"
+
+
+class Pipeline:
+    """The steps, composed once at start-up."""
+
+    def __init__(self, admit: Admit, parse: Parse, resolve: Resolve, forward: Forward, record: Record, inflight: InFlight) -> None:
+        self.steps: Sequence[Step] = (
+            admit,  # not while draining
+            parse,  # the body as bytes, and the few fields that decide
+            resolve,  # the model's name -> engine, adapter, persona
+            forward,  # bytes to the engine, bytes back
+        )
+        self.always: Sequence[Callable[[Call], None]] = (record,)  # metrics and the log
+        self.inflight = inflight.calls
+
+    def endpoint(self, path: str) -> Endpoint:
+        """The ASGI endpoint of the route `path`."""
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            await self.run(Call(scope, receive, send, path))
+
+        return serve
+
+    async def run(self, call: Call) -> None:
+        self.inflight.add(call)
+        try:
+            for step in self.steps:
+                done = step(call)
+                if done is not None and done is not True and done is not False:
+                    done = await done
+                if done:
+                    break
+        except RequestError as error:
+            await self._refuse(call, error)
+        except ClientGone:
+            call.gone = True
+        except Exception:
+            logging.getLogger("sllm").exception("request %s failed", call.request_id.decode())
+            await self._refuse(
+                call, Internal(f"The gateway failed on this request; its log has the cause under {call.request_id.decode()}.")
+            )
+        finally:
+            self.inflight.discard(call)
+            for last in self.always:
+                last(call)
+
+    async def _refuse(self, call: Call, error: RequestError) -> None:
+        call.error_code = error.code or error.type
+        if call.started:
+            raise error  # the step that started the answer ends it; this is for what it did not foresee
+        call.started = True
+        call.status = error.status
+        headers = [*headers_of(error), (b"x-request-id", call.request_id)]
+        if call.target is not None:
+            headers.append(call.target.header)
+        if error.status in (408, 413) or call.closing:
+            headers.append(CLOSE)
+        await reply(call.send, error.status, error.body(), headers)

@@ -1,0 +1,74 @@
+"""The server of one gateway process: uvicorn that drains before it closes its listener."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from types import FrameType
+
+from uvicorn import Config, Server
+
+from server.gateway.app import GatewayApp
+from server.gateway.protocol import Protocol, protocol_class
+
+SWEEP = 5  # ticks of uvicorn's 0.1 s
+
+
+class GatewayServer(Server):
+    """SIGTERM: new requests get 503, running ones finish within drain_timeout, then the process ends.
+
+    The listener stays open meanwhile, so a client reads the reason instead of a refused connection.
+    A second signal ends at once. The process also ends when its parent `parent` (a pid) is gone.
+    """
+
+    def __init__(self, app: GatewayApp, parent: int = 0) -> None:
+        gateway = app.settings.gateway
+        super().__init__(
+            Config(
+                app,
+                http=protocol_class(gateway),
+                ws="none",
+                loop="uvloop",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                backlog=2048,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        self.gateway = app
+        self.parent = parent
+        self.drain_until = 0.0
+        self.last_sweep = time.monotonic()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.gateway.drain.signalled:
+            self.should_exit = self.force_exit = True
+            return
+        self.gateway.drain.signalled = True
+        self.drain_until = time.monotonic() + self.gateway.settings.gateway.drain_timeout
+        for protocol in list(self.server_state.connections):
+            if isinstance(protocol, Protocol) and protocol.running is not None:
+                protocol.running.keep_alive = False
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % SWEEP == 0:
+            now = time.monotonic()
+            elapsed, self.last_sweep = now - self.last_sweep, now
+            for protocol in list(self.server_state.connections):
+                if isinstance(protocol, Protocol):
+                    protocol.sweep(elapsed)
+            if self.parent and os.getppid() != self.parent:
+                self.should_exit = self.force_exit = True
+        if self.drain_until and (not self.gateway.inflight.calls or time.monotonic() > self.drain_until):
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+def run(app: GatewayApp, listener: socket.socket, parent: int = 0) -> None:
+    """Serve `app` on the bound socket `listener` until a signal ends it."""
+    listener.setblocking(False)
+    GatewayServer(app, parent).run(sockets=[listener])

@@ -1,0 +1,171 @@
+"""Bytes to the engine, bytes back.
+
+Retried, while no byte went to the client: on a fresh connection if a pooled one had been closed by the engine
+meanwhile; on another upstream if one refuses, breaks off, sends what is not HTTP, or answers 502, 503 or 504.
+A generation that ran twice costs tokens but harms nothing. An engine that is silent for too long is not asked
+again elsewhere: the client has waited long enough, and the others would get the load.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from server.errors import EngineUnavailable, RequestError, UpstreamError, UpstreamTimeout
+from server.gateway.answers import JSON, normalise
+from server.gateway.call import EVENT_STREAM, Call, ClientGone, Headers
+from server.gateway.catalogue import Engine
+from server.gateway.sse import UsageFilter, error_event
+from server.gateway.upstream.balance import Upstream
+from server.gateway.upstream.connection import Connection
+from server.gateway.upstream.errors import Left, Refused, Silent, Stale, UpstreamFailure
+from server.gateway.usage import read_usage
+
+BUSY = frozenset((502, 503, 504))
+STREAM_HEADERS: Headers = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]  # nginx holds streams back otherwise
+
+CountError = Callable[[str, str], None]  # model, kind
+
+
+class Forward:
+    def __init__(self, retries: int, count_error: CountError) -> None:
+        self.retries = retries
+        self.count_error = count_error
+
+    async def __call__(self, call: Call) -> bool:
+        assert call.target is not None
+        engine = call.target.engine
+        balancer = engine.balancer
+        tried: list[Upstream] = []
+        failure: UpstreamFailure | None = None
+        while True:
+            upstream = balancer.pick(tried) if balancer else None
+            if upstream is None or balancer is None:
+                raise _error(engine, failure)
+            upstream.outstanding += 1
+            try:
+                last = len(tried) >= self.retries or len(tried) + 1 >= len(balancer.upstreams)
+                if await self._try(call, upstream, last):
+                    if call.status not in BUSY:
+                        balancer.succeeded(upstream)
+                    else:
+                        balancer.failed(upstream)
+                    return True
+                balancer.failed(upstream)
+            except Left:
+                raise ClientGone from None
+            except UpstreamFailure as error:
+                failure = error
+                balancer.failed(upstream)
+                self.count_error(engine.name, error.kind)
+                if last or isinstance(error, Silent):
+                    raise _error(engine, error) from None
+            finally:
+                upstream.outstanding -= 1
+            tried.append(upstream)
+
+    async def _try(self, call: Call, upstream: Upstream, last: bool) -> bool:
+        """One upstream. False: it is busy and another one may be asked. Raises UpstreamFailure."""
+        connection = await self._exchange(call, upstream)
+        try:
+            kind = next((value for name, value in connection.headers if name == b"content-type"), b"")
+            if connection.status == 200 and kind.startswith(EVENT_STREAM):
+                await self._stream(call, connection, kind)
+                return True
+            if connection.status in BUSY:
+                self.count_error(upstream_model(call), str(connection.status))
+                if not last:
+                    return False
+            await self._whole(call, connection, kind)
+            return True
+        finally:
+            call.connection = None
+            upstream.pool.release(connection)
+
+    async def _exchange(self, call: Call, upstream: Upstream) -> Connection:
+        """A connection with the answer's headers read."""
+        body = call.body
+        head = b"%b%bx-request-id: %b\r\ncontent-length: %d\r\n\r\n" % (upstream.head(call.path), call.trace, call.request_id, len(body))
+        fresh = False
+        while True:
+            connection = await upstream.pool.acquire(fresh)
+            call.connection = connection
+            try:
+                await connection.exchange(head, body)
+                return connection
+            except Stale:
+                upstream.pool.release(connection)
+                call.connection = None
+                fresh = True
+            except BaseException:
+                call.connection = None
+                upstream.pool.release(connection)
+                raise
+
+    async def _whole(self, call: Call, connection: Connection, kind: bytes) -> None:
+        """An answer in one piece: kept until it is complete, so that a broken one is still a clean 502."""
+        body = await connection.rest()
+        status = connection.status
+        assert call.target is not None
+        if status >= 400:
+            body, call.error_code = normalise(status, body, call.path, call.target.name)
+            headers = [JSON]
+            headers += [(name, value) for name, value in connection.headers if name == b"retry-after"]
+        else:
+            headers = [(b"content-type", kind)] if kind else []
+            call.prompt_tokens, call.completion_tokens = read_usage(body)
+        headers += ((b"content-length", b"%d" % len(body)), (b"x-request-id", call.request_id), call.target.header)
+        call.started = True
+        call.status = status
+        call.first = time.perf_counter()
+        await call.send({"type": "http.response.start", "status": status, "headers": headers})
+        await call.send({"type": "http.response.body", "body": body})
+        call.finished = True
+
+    async def _stream(self, call: Call, connection: Connection, kind: bytes) -> None:
+        """An event stream, passed on as it arrives."""
+        assert call.target is not None
+        send, read = call.send, connection.read
+        usage = UsageFilter(call.strip_usage)
+        feed = usage.feed
+        data = await read()  # a break before the first event may still be tried elsewhere
+        call.started = True
+        call.status = 200
+        call.first = time.perf_counter()
+        headers = [(b"content-type", kind), *STREAM_HEADERS, (b"x-request-id", call.request_id), call.target.header]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        try:
+            while data:
+                if out := feed(data):
+                    await send({"type": "http.response.body", "body": out, "more_body": True})
+                data = await read()
+            end = usage.finish()
+        except Left:
+            raise
+        except UpstreamFailure as failure:
+            self.count_error(call.target.engine.name, failure.kind)
+            error = _error(call.target.engine, failure)
+            call.error_code = error.code
+            end = error_event(error)
+        if usage.usage:
+            call.prompt_tokens, call.completion_tokens = usage.usage
+        await send({"type": "http.response.body", "body": end})
+        call.finished = True
+
+
+def upstream_model(call: Call) -> str:
+    return call.target.engine.name if call.target else "unknown"
+
+
+def _error(engine: Engine, failure: UpstreamFailure | None) -> RequestError:
+    """What the client is told."""
+    name = f"model '{engine.name}'"
+    if failure is None:
+        return EngineUnavailable(f"{name} has no engine yet: try again, or watch GET /ready")
+    if isinstance(failure, Silent):
+        return UpstreamTimeout(f"The engine of {name} gave {failure}: ask for less, or raise gateway.timeouts in the configuration.")
+    if isinstance(failure, Refused):
+        if engine.ours:
+            return EngineUnavailable(f"The engine of {name} takes no connections ({failure}): it may be restarting; watch GET /ready.")
+        return UpstreamError(f"No upstream of {name} can be reached ({failure}): check that it runs and its address under `upstreams`.")
+    return UpstreamError(f"The engine of {name} broke off ({failure}): try again; its log says why.")

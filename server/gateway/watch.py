@@ -1,0 +1,110 @@
+"""Follows the supervisor's state file, and asks after upstreams that somebody else runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+
+from server.errors import ConfigError
+from server.gateway.catalogue import Catalogue, Engine
+from server.gateway.inflight import Drain
+from server.gateway.upstream.address import parse_address
+from server.gateway.upstream.balance import Balancer, Upstream
+from server.gateway.upstream.errors import Refused
+from server.settings import Settings
+from server.state import EngineState, Phase, read_state
+
+WAITING, RUNNING = 0.1, 0.5  # seconds between two looks at the file
+PROBE = 2.0  # seconds between two looks at an upstream that did not answer last time
+CALM = 10.0  # and at one that did
+
+
+class Watcher:
+    """Keeps every Engine's phase and address true. `look` once, or `run` for ever."""
+
+    def __init__(self, settings: Settings, catalogue: Catalogue, drain: Drain, state_path: Path | None) -> None:
+        self.settings = settings
+        self.catalogue = catalogue
+        self.drain = drain
+        self.path = state_path
+        self.seen: tuple[int, int, int] | None = None
+        self.external = [(catalogue.engines[m.name], m.upstreams) for m in settings.models if m.upstreams]
+
+    def connect_external(self) -> None:
+        """Make the pools of models with `upstreams`. Raises ConfigError."""
+        for engine, urls in self.external:
+            engine.balancer = self._balancer(urls)
+            engine.address = ", ".join(urls)
+
+    async def run(self) -> None:
+        """Follow the file. Never ends by itself."""
+        while True:
+            try:
+                self.look()
+            except Exception:
+                logging.getLogger("sllm").exception("cannot follow %s", self.path)
+            ready = all(e.ready for e in self.catalogue.engines.values())
+            await asyncio.sleep(RUNNING if ready else WAITING)
+
+    def look(self) -> None:
+        """Take over the file's content if it changed."""
+        if self.path is None:
+            return
+        try:
+            stat = os.stat(self.path)
+        except OSError:
+            return
+        mark = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
+        if mark == self.seen:
+            return
+        state = read_state(self.path)
+        if state is None:
+            return
+        self.seen = mark
+        self.drain.told = state.draining
+        for name, engine in self.catalogue.engines.items():
+            if engine.ours and name in state.engines:
+                self._take(engine, state.engines[name])
+
+    def _take(self, engine: Engine, state: EngineState) -> None:
+        engine.phase, engine.since, engine.detail = state.phase, state.since, state.detail
+        engine.last_token = state.last_token
+        engine.max_model_len = state.max_model_len or engine.max_model_len
+        if state.address and state.address != engine.address:
+            engine.balancer = self._balancer((state.address,))
+            engine.address = state.address
+        engine.ready = state.phase is Phase.READY and engine.balancer is not None
+
+    def _balancer(self, urls: tuple[str, ...]) -> Balancer:
+        timeouts = self.settings.gateway.timeouts
+        return Balancer([Upstream(parse_address(url), timeouts) for url in urls], self.settings.upstreams)
+
+    async def probe(self) -> None:
+        """Connect to every upstream of somebody else's now and then, so that /ready is true before a request fails."""
+        while True:
+            for engine, _ in self.external:
+                reached = [await _reaches(upstream) for upstream in engine.upstreams]
+                engine.phase = Phase.READY if any(reached) else Phase.LOADING
+                engine.detail = "" if any(reached) else f"no upstream can be reached: {engine.address}"
+            await asyncio.sleep(CALM if all(e.phase is Phase.READY for e, _ in self.external) else PROBE)
+
+
+async def _reaches(upstream: Upstream) -> bool:
+    try:
+        connection = await upstream.pool.acquire(fresh=True)
+    except Refused:
+        return False
+    upstream.pool.release(connection)
+    return True
+
+
+def check_upstreams(settings: Settings) -> None:
+    """Raises ConfigError for an upstream that cannot be one."""
+    for model in settings.models:
+        for url in model.upstreams:
+            try:
+                parse_address(url)
+            except ConfigError as error:
+                raise ConfigError(f"model '{model.name}': {error.message}") from None
