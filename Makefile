@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 INSTALL := $(PYTHON) requirements/install.py --venv $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve chat doctor test test-fast check format lock demo-model bench-gateway bench-startup clean
+.PHONY: help install serve chat doctor test test-fast check format lock docs demo-model bench-gateway bench-startup clean
 
 help: ## List all targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ format: ## Format and sort imports
 
 lock: ## Write the lock files anew (needs uv)
 	@requirements/lock.sh
+
+docs: install ## Write the table of keys in docs/configuration.md anew
+	@PYTHONPATH=. $(BIN)/python docs/keys.py
 
 demo-model: install ## Train the demo model and its draft from scratch (30 minutes of two cores)
 	@$(BIN)/python models/demo/train.py $(ARGS)
