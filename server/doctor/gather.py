@@ -20,9 +20,9 @@ from pathlib import Path
 
 from server.doctor.facts import GPU, Facts, Hub
 from server.engine.machine import available_memory, cpus, installed
+from server.rundir import url
 from server.settings import DEMO_MODEL, ROOT, Settings
 from server.terminal.ask import get
-from server.terminal.banner import address
 
 
 def gather(settings: Settings, environ: Mapping[str, str] = os.environ) -> Facts:
@@ -57,7 +57,7 @@ def gather(settings: Settings, environ: Mapping[str, str] = os.environ) -> Facts
         host=gateway.host,
         port=gateway.port,
         port_error=port_error,
-        port_serves=bool(port_error) and serves(address(gateway.host, gateway.port)),
+        port_serves=bool(port_error) and serves(url(gateway.host, gateway.port)),
         data_dir=gateway.data_dir,
         data_dir_error=writable(gateway.data_dir),
         disk_free=disk(gateway.data_dir).free,

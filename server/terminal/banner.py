@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from server.rundir import url
 from server.settings import Settings
 
 KINDS = {"generate": "chat", "embed": "embeddings", "score": "reranking"}
-
-
-def address(host: str, port: int) -> str:
-    """The base address that a client on this machine calls."""
-    here = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
-    return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
 
 
 def served(settings: Settings, tasks: Mapping[str, str]) -> dict[str, str]:
@@ -29,14 +24,14 @@ def served(settings: Settings, tasks: Mapping[str, str]) -> dict[str, str]:
 
 def as_json(settings: Settings, tasks: Mapping[str, str]) -> dict[str, Any]:
     """What `sllm serve --json` prints when it is ready."""
-    base = address(settings.gateway.host, settings.gateway.port)
+    base = url(settings.gateway.host, settings.gateway.port)
     models = [{"name": name, "kind": kind} for name, kind in served(settings, tasks).items()]
     return {"event": "ready", "address": base, "base_url": f"{base}/v1", "models": models}
 
 
 def as_text(settings: Settings, tasks: Mapping[str, str]) -> str:
     """The ready block for people."""
-    base = address(settings.gateway.host, settings.gateway.port)
+    base = url(settings.gateway.host, settings.gateway.port)
     names = served(settings, tasks)
     first = next((name for name, kind in names.items() if kind == "chat"), next(iter(names)))
     call = _EMBED if names[first] == "embeddings" else _RERANK if names[first] == "reranking" else _CHAT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from server.errors import UsageError
@@ -32,13 +33,18 @@ def over_upstreams(settings: Settings, urls: list[str], model: str | None) -> Se
 
 
 def run(settings: Settings, *, as_json: bool) -> int:
-    """Start the stack, print the ready block once it answers, and stay until it ends. Returns the exit code."""
-    from server import supervisor
+    """Start the stack, print the ready block once every engine is ready, and stay until it ends. Returns the exit code."""
+    import asyncio
+
+    from server.supervisor import Supervisor
 
     def ready() -> None:
-        if as_json:
-            print_json(banner.as_json(settings, {}))
-        else:
-            print(f"\n{banner.as_text(settings, {})}\n", flush=True)
+        tasks = {name: engine.task for name, engine in stack.state.engines.items()}
+        with contextlib.suppress(OSError):  # nobody reads our output any more: the stack still serves
+            if as_json:
+                print_json(banner.as_json(stack.settings, tasks))
+            else:
+                print(f"\n{banner.as_text(stack.settings, tasks)}\n", flush=True)
 
-    return supervisor.run(settings, on_ready=ready)
+    stack = Supervisor(settings, ready)  # it knows the port that --port 0 took, and what each engine found its model to be
+    return asyncio.run(stack.run())

@@ -86,7 +86,7 @@ def retry_after(error: openai.OpenAIError) -> float | None:
     """Seconds to wait before the engine that is still loading is asked again; None where waiting does not help."""
     import openai
 
-    if not isinstance(error, openai.APIStatusError) or error.status_code != 503:
+    if not isinstance(error, openai.APIStatusError) or error.status_code != 503 or error.code == "engine_failed":
         return None
     try:
         return min(max(float(error.response.headers["retry-after"]), 0.5), 5.0)

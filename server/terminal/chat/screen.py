@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Any, TextIO
 
 from server.terminal.chat.answer import Answer
 from server.terminal.output import print_json
 
+CLEAR_LINE = "\r\x1b[2K"
 ENDINGS = {"length": "stopped at the token limit", "content_filter": "stopped by a guard", "tool_calls": "asked for a tool"}
 
 
@@ -20,10 +22,12 @@ class Screen:
         self.failed = False
         self._thinking = False
         self._mid_line = False
+        self._waiting = False
         self._waited_for = ""
 
     def piece(self, kind: str, text: str) -> None:
         """A piece of an answer as it comes; reasoning is dim, and only people see it."""
+        self._stop_waiting()
         if kind == "reasoning":
             self._thinking = True
             self._write(self.dim(text) if self.people else "")
@@ -33,6 +37,7 @@ class Screen:
 
     def ending(self, question: str, model: str, answer: Answer, *, stopped: bool) -> None:
         """After an answer: why it ended, TTFT, tokens/s."""
+        self._stop_waiting()
         self._thinking = False
         if self.as_json:
             self._json(question, model, answer)
@@ -55,18 +60,31 @@ class Screen:
         print_json(fields | {"ttft_seconds": answer.ttft, "tokens_per_second": answer.tokens_per_second})
 
     def waiting(self, message: str) -> None:
-        """What is waited for, once each time it changes."""
-        if message != self._waited_for:
-            self._waited_for = message
-            print(self.dim(f"waiting: {message}"), file=self.err, flush=True)
+        """What is waited for: people see one line that changes, a pipe one line each time more than a number changes."""
+        message = re.sub(r":? try again.*", "", message)  # advice for programs; we do
+        if self.people:
+            self._waiting = True
+            self.out.write(f"{CLEAR_LINE}{self.dim(f'waiting: {message}')}")
+            self.out.flush()
+        elif (phase := re.sub(r"\d+", "", message)) != self._waited_for:
+            self._waited_for = phase
+            print(f"waiting: {message}", file=self.err, flush=True)
+
+    def _stop_waiting(self) -> None:
+        if self._waiting:
+            self._waiting = False
+            self.out.write(CLEAR_LINE)
+            self.out.flush()
 
     def note(self, text: str) -> None:
         """Something about the session, not an answer: for people."""
+        self._stop_waiting()
         if self.people:
             print(self.dim(text), file=self.out, flush=True)
 
     def error(self, message: str) -> None:
         self.failed = True
+        self._stop_waiting()
         if self._mid_line:
             self._write("\n")
         if self.as_json:
