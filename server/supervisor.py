@@ -12,16 +12,17 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 from server import rundir
-from server.engine import machine, resolve
-from server.engine.engine import Engine, Stack
+from server.engine import argv, machine, resolve
+from server.engine.engine import Build, Engine, Stack
 from server.errors import StartError
 from server.settings import Model, Settings
 from server.state import EngineState, Phase, StackState, write_state
-from server.workers import Workers
+from server.workers import PROGRAM, Workers
 
 LAST_TOKEN_EVERY = 1.0  # seconds between two writes of the state when only `last_token` moved
 ENGINE_GRACE = 5.0  # seconds for an engine without requests to end
@@ -41,8 +42,19 @@ def run(settings: Settings, *, on_ready: Callable[[], None] | None = None) -> in
 
 
 class Supervisor:
-    def __init__(self, settings: Settings, on_ready: Callable[[], None] | None = None):
+    """`look`, `build` and `program` find the machine, make an engine's command, and are a worker's; a test gives its own."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        on_ready: Callable[[], None] | None = None,
+        *,
+        look: Callable[[Literal["auto", "cuda", "cpu"]], machine.Machine] = machine.look,
+        build: Build = argv.command,
+        program: Sequence[str] = PROGRAM,
+    ):
         self.settings, self.on_ready = settings, on_ready
+        self.look, self.build, self.program = look, build, program
         self.state = StackState()
         self.ended = asyncio.Event()
         self.hurry = asyncio.Event()
@@ -53,7 +65,7 @@ class Supervisor:
             if model.path:
                 resolve.check(model)
         ours = [model for model in self.settings.models if model.path]
-        host = machine.look(self.settings.engine) if ours else None
+        host = self.look(self.settings.engine) if ours else None
         rundir.check_data_dir(self.settings.gateway.data_dir)
         listener = rundir.listen(self.settings.gateway.host, self.settings.gateway.port)
         with listener, rundir.private() as folder:
@@ -62,7 +74,7 @@ class Supervisor:
             (folder / "settings.json").write_text(self.settings.model_dump_json())
             self.state_path = folder / "state.json"
             self._write()
-            workers = Workers(self.settings.gateway, listener, folder, say)
+            workers = Workers(self.settings.gateway, listener, folder, say, self.program)
             try:
                 async with asyncio.TaskGroup() as group:
                     kept = group.create_task(workers.keep())
@@ -72,11 +84,11 @@ class Supervisor:
                     ended = group.create_task(self.ended.wait())
                     await asyncio.wait({served, ended}, return_when=asyncio.FIRST_COMPLETED)
                     await self._drain(workers, engines)
-                    ended.cancel()
-                    kept.cancel()
+                    for task in (served, ended, kept):
+                        task.cancel()
             finally:
                 await workers.kill()
-        return served.result()
+        return 0 if served.cancelled() else served.result()
 
     def _engines(self, models: list[Model], host: machine.Machine, folder: Path) -> list[Engine]:
         # Two engines that start on one GPU at once disturb each other's measure of free memory.
@@ -87,6 +99,7 @@ class Supervisor:
             log_dir=self.settings.gateway.data_dir / "logs",
             publish=self._publish,
             say=say,
+            build=self.build,
             gate=asyncio.Semaphore(1 if host.kind == "cuda" else len(models)),
         )
         return [Engine(model, number, stack) for number, model in enumerate(models)]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from server.settings import ROOT, Gateway
 
+PROGRAM = (sys.executable, "-m", "server.gateway")
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0  # seconds before a dead worker is started again; doubles
 KILL_AFTER = 2.0  # seconds beyond the drain timeout
 
@@ -29,7 +30,7 @@ class Workers:
         listener: socket.socket,
         folder: Path,
         say: Callable[[str], None],
-        program: Sequence[str] = (sys.executable, "-m", "server.gateway"),
+        program: Sequence[str] = PROGRAM,
     ):
         self.count, self.listener, self.say = gateway.workers, listener, say
         self.words = [*program, "--fd", str(listener.fileno()), "--settings", str(folder / "settings.json")]

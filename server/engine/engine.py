@@ -7,13 +7,12 @@ RESOLVING -> LOADING -> WARMING_UP -> READY -> (died or stalled) RESTARTING -> L
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -27,8 +26,10 @@ from server.settings import Model, Settings
 from server.state import EngineState, Phase
 
 T = TypeVar("T")
+STOPPED = diagnose.Diagnosis("stopped")
 Publish = Callable[[EngineState], None]
 Say = Callable[[str], None]
+Build = Callable[[argv.Parts, Machine, Mapping[str, str]], argv.Command]
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Stack:
     publish: Publish
     say: Say
     gate: asyncio.Semaphore
-    build: Callable[[argv.Parts, Machine, Mapping[str, str]], argv.Command] = argv.command
+    build: Build = argv.command
     tasks: dict[str, asyncio.Future[Task]] = field(default_factory=dict)
 
 
@@ -57,6 +58,7 @@ class Engine:
         self.socket = stack.run_dir / f"e{number}.sock"
         self.log = stack.log_dir / f"engine-{_file_name(model.name)}.log"
         self.process: EngineProcess | None = None
+        self.work: asyncio.Task[Any] | None = None
         self.stopping = False
         self.phase_began = time.monotonic()
         self.state = EngineState(model=model.name, phase=Phase.RESOLVING, since=time.time(), address=f"unix:{self.socket}")
@@ -79,6 +81,8 @@ class Engine:
     async def stop(self, grace: float) -> None:
         """Let running requests end for up to `grace` seconds, then end the tree."""
         self.stopping = True
+        if self.work:
+            self.work.cancel()  # no more questions to an engine that ends
         if self.process:
             await self.process.stop(grace)
         self._enter(Phase.STOPPED)
@@ -115,7 +119,7 @@ class Engine:
             if self.stopping:
                 return
             failures = 0 if ready else failures + 1
-            if not found.retry or failures >= limits.attempts:
+            if failures >= limits.attempts or not (ready or found.retry):
                 tried = f" ({failures} starts failed)" if failures > 1 else ""
                 raise EngineFailed(f"{found.sentence}{tried}; log: {self.log}")
             if ready and time.monotonic() - began > limits.max:
@@ -130,13 +134,15 @@ class Engine:
         client = watch.EngineClient(f"unix:{self.socket}", self.model.name, argv.task_of(parts), priority=argv.takes_priority(parts))
         async with self.stack.gate:
             if self.stopping:
-                return False, diagnose.Diagnosis("stopped")
+                return False, STOPPED
             self._enter(Phase.LOADING)
             self.socket.unlink(missing_ok=True)
             self.process = process = await EngineProcess.start(command.argv, command.env, self.log)
             self._update(pid=process.pid)
             timeout = self.stack.settings.watchdog.start_timeout
-            facts = await _first(process, watch.until_ready(client, lambda: self._enter(Phase.WARMING_UP)), timeout)
+            facts = await self._until_it_ends(process, watch.until_ready(client, lambda: self._enter(Phase.WARMING_UP)), timeout)
+        if self.stopping:
+            return False, STOPPED
         if facts is None:
             if process.exited.done():
                 return False, diagnose.explain(process.tail(), process.exited.result())
@@ -148,11 +154,22 @@ class Engine:
         def progressed() -> None:
             self._update(last_token=time.time())
 
-        stalled = await _first(process, watch.until_stalled(client, self.stack.settings.watchdog, progressed))
+        stalled = await self._until_it_ends(process, watch.until_stalled(client, self.stack.settings.watchdog, progressed))
+        if self.stopping:
+            return True, STOPPED
         if stalled is None:
             return True, diagnose.explain(process.tail(), process.exited.result())
         await process.kill()
         return True, diagnose.Diagnosis(f"the engine stalled: {stalled}")
+
+    async def _until_it_ends(self, process: EngineProcess, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T | None:
+        """The result of `work`, or None where the process ends, we stop, or the time is up, before it comes."""
+        self.work = asyncio.create_task(work)
+        try:
+            await asyncio.wait({self.work, process.exited}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            return self.work.result() if self.work.done() and not self.work.cancelled() else None
+        finally:
+            self.work.cancel()
 
     def _enter(self, phase: Phase, detail: str = "", **changes: object) -> None:
         now = time.monotonic()
@@ -165,18 +182,6 @@ class Engine:
     def _update(self, **changes: object) -> None:
         self.state = msgspec.structs.replace(self.state, **changes)
         self.stack.publish(self.state)
-
-
-async def _first(process: EngineProcess, work: Awaitable[T], timeout: float | None = None) -> T | None:
-    """The result of `work`, or None where the process ends, or the time is up, before it comes."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.wait({task, process.exited}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-        return task.result() if task.done() else None
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, Exception):
-            await task
 
 
 def _file_name(name: str) -> str:
