@@ -1,5 +1,4 @@
 import asyncio
-import contextlib
 import os
 import signal
 import sys
@@ -80,13 +79,19 @@ async def test_a_program_that_is_not_there_is_an_exit_status(tmp_path: Path) -> 
 
 
 async def test_when_the_supervisor_is_killed_the_whole_tree_dies(tmp_path: Path) -> None:
-    script = (
-        "import asyncio, os, sys\nfrom pathlib import Path\nfrom server.engine.process import EngineProcess\n"
-        "async def main():\n"
-        f"    p = await EngineProcess.start((sys.executable, '-S', {str(FAKE)!r}, sys.argv[1], 'family', 'stubborn'), os.environ, Path(sys.argv[2]))\n"
-        "    print(p.pid, flush=True)\n    await asyncio.sleep(1000)\n"
-        "asyncio.run(main())\n"
-    )
+    script = f"""
+import asyncio, os, sys
+from pathlib import Path
+from server.engine.process import EngineProcess
+
+async def main():
+    words = (sys.executable, "-S", {str(FAKE)!r}, sys.argv[1], "family", "stubborn")
+    process = await EngineProcess.start(words, os.environ, Path(sys.argv[2]))
+    print(process.pid, flush=True)
+    await asyncio.sleep(1000)
+
+asyncio.run(main())
+"""
     supervisor = await asyncio.create_subprocess_exec(
         sys.executable, "-c", script, str(tmp_path / "s"), str(tmp_path / "e.log"), stdout=asyncio.subprocess.PIPE
     )
@@ -120,5 +125,3 @@ async def gone(pid: int, within: float = 10) -> None:
     while alive(pid):
         assert time.monotonic() < end, f"process {pid} still runs"
         await asyncio.sleep(0.02)
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
