@@ -110,6 +110,7 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
             for upstream in engine.upstreams:
                 upstream.pool.close()
         await asyncio.sleep(0)  # the connections close in the loop's next round
+        app.metrics.flush(0)
         if app.access_log is not None:
             app.access_log.flush()
 
@@ -125,7 +126,7 @@ async def _tick(app: GatewayApp) -> None:
         for engine in app.catalogue.engines.values():
             for upstream in engine.upstreams:
                 upstream.pool.sweep(elapsed)
-        app.metrics.running(len(app.inflight.calls))
+        app.metrics.flush(len(app.inflight.calls))
         if app.access_log is not None:
             app.access_log.flush()
 

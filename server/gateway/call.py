@@ -29,34 +29,27 @@ class Call:
     error can only end the connection or be an event of the stream.
     """
 
-    __slots__ = (
-        "body",
-        "closing",
-        "completion_tokens",
-        "connection",
-        "error_code",
-        "finished",
-        "first",
-        "gone",
-        "has_stream_options",
-        "include_usage",
-        "model",
-        "path",
-        "prompt_tokens",
-        "receive",
-        "request_id",
-        "scope",
-        "send",
-        "started",
-        "status",
-        "stream",
-        "strip_usage",
-        "target",
-        "ticks",
-        "trace",
-        "watched",
-        "when",
-    )
+    request_id = b""
+    trace = b""  # W3C trace headers for the engine, as they go on the wire
+    body = b""
+    model: str | None = None  # as the client wrote it
+    stream = False
+    has_stream_options = False
+    include_usage = False  # the client asked for the usage chunk
+    strip_usage = False  # take the usage chunk out of the stream
+    target: Target | None = None
+    connection: Connection | None = None
+    status = 0
+    first = 0.0  # perf_counter at the first byte sent; 0: none yet
+    started = False
+    finished = False  # the answer is whole and out
+    gone = False  # the client left before
+    closing = False  # the client's connection ends with this answer
+    watched = False
+    ticks = 0
+    error_code: str | None = None
+    prompt_tokens = 0
+    completion_tokens = 0
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
         self.scope = scope
@@ -64,24 +57,3 @@ class Call:
         self.send = send
         self.path = path
         self.when = time.perf_counter()
-        self.first = 0.0  # perf_counter at the first byte sent; 0: none yet
-        self.request_id = b""
-        self.trace = b""  # W3C trace headers for the engine, as they go on the wire
-        self.body = b""
-        self.model: str | None = None  # as the client wrote it
-        self.stream = False
-        self.include_usage = False  # the client asked for the usage chunk
-        self.has_stream_options = False
-        self.strip_usage = False  # take the usage chunk out of the stream
-        self.target: Target | None = None
-        self.connection: Connection | None = None
-        self.status = 0
-        self.started = False
-        self.finished = False  # the answer is whole and out
-        self.closing = False  # the client's connection ends with this answer
-        self.gone = False
-        self.watched = False
-        self.ticks = 0
-        self.error_code: str | None = None
-        self.prompt_tokens = 0
-        self.completion_tokens = 0

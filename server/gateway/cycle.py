@@ -24,22 +24,16 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 class Cycle:
     """`complete`: the answer is out. `gone`: the client left. The head goes out with the body's first bytes, as ASGI says."""
 
-    __slots__ = (
-        "chunks",
-        "complete",
-        "expects",
-        "gone",
-        "head",
-        "held",
-        "keep_alive",
-        "left",
-        "more",
-        "protocol",
-        "scope",
-        "started",
-        "told",
-        "waiter",
-    )
+    held = 0  # bytes in `chunks`
+    more = True  # of the request's body
+    told = False  # the application has all of it; from then on only a disconnect is news
+    head = b""
+    left = -1  # bytes still to send; -1: chunked; -2: until the connection closes
+    started = False
+    complete = False
+    gone = False
+    waiter: asyncio.Future[None] | None = None
+    task: asyncio.Task[None] | None = None
 
     def __init__(self, protocol: Protocol, scope: Message, keep_alive: bool, expects: bool) -> None:
         self.protocol = protocol
@@ -47,17 +41,20 @@ class Cycle:
         self.keep_alive = keep_alive
         self.expects = expects  # the client waits for 100 Continue
         self.chunks: list[bytes] = []
-        self.held = 0
-        self.more = True  # of the request's body
-        self.told = False  # the application has all of it; from then on only a disconnect is news
-        self.head = b""
-        self.left = -1  # bytes still to send; -1: chunked; -2: until the connection closes
-        self.started = False
-        self.complete = False
-        self.gone = False
-        self.waiter: asyncio.Future[None] | None = None
 
-    async def run(self, app: App) -> None:
+    def start(self, app: App) -> None:
+        """Run the application on this request."""
+        self.task = self.protocol.loop.create_task(self._run(app))
+        self.protocol.state.tasks.add(self.task)
+
+    async def _run(self, app: App) -> None:
+        try:
+            await self._answer(app)
+        finally:  # cheaper than a callback of the task, which would go through the loop once more
+            assert self.task is not None
+            self.protocol.state.tasks.discard(self.task)
+
+    async def _answer(self, app: App) -> None:
         try:
             await app(self.scope, self.receive, self.send)
         except Exception:

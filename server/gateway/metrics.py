@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+Add = Callable[[float], None]
+
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
 
-class Children(NamedTuple):
-    """The metrics of one (route, model, status), looked up once: `labels()` costs more than counting."""
+class Tally:
+    """The metrics of one (route, model, status), looked up once: `labels()` costs more than counting.
 
-    request: Callable[[], None]
-    duration: Callable[[float], None]
-    first_byte: Callable[[float], None]
-    prompt: Callable[[float], None]
-    completion: Callable[[float], None]
+    Counts gather here as plain numbers until `flush`; a lock for each would be felt.
+    """
+
+    def __init__(self, request: Add, prompt: Add, completion: Add, duration: Add, first_byte: Add) -> None:
+        self.requests = self.prompt_tokens = self.completion_tokens = 0
+        self.duration = duration
+        self.first_byte = first_byte
+        self._add = (request, prompt, completion)
+
+    def flush(self) -> None:
+        if self.requests:
+            for add, count in zip(self._add, (self.requests, self.prompt_tokens, self.completion_tokens), strict=True):
+                if count:
+                    add(count)
+            self.requests = self.prompt_tokens = self.completion_tokens = 0
 
 
 class Metrics:
@@ -42,26 +53,29 @@ class Metrics:
         self._tokens = Counter("sllm_tokens", "Tokens, as the engines count them.", ("model", "kind"), registry=registry)
         self._errors = Counter("sllm_upstream_errors", "Failed exchanges with engines.", ("model", "kind"), registry=registry)
         self._running = Gauge("sllm_requests_in_flight", "Requests running now.", registry=registry, multiprocess_mode="livesum")
-        self._children: dict[tuple[str, str, int], Children] = {}
+        self._tallies: dict[tuple[str, str, int], Tally] = {}
 
-    def children(self, route: str, model: str, status: int) -> Children:
+    def tally(self, route: str, model: str, status: int) -> Tally:
         key = (route, model, status)
-        found = self._children.get(key)
+        found = self._tallies.get(key)
         if found is None:
-            found = self._children[key] = Children(
+            found = self._tallies[key] = Tally(
                 self._requests.labels(route, model, str(status)).inc,
-                self._duration.labels(route, model).observe,
-                self._first.labels(route, model).observe,
                 self._tokens.labels(model, "prompt").inc,
                 self._tokens.labels(model, "completion").inc,
+                self._duration.labels(route, model).observe,
+                self._first.labels(route, model).observe,
             )
         return found
 
     def count_error(self, model: str, kind: str) -> None:
         self._errors.labels(model, kind).inc()
 
-    def running(self, count: int) -> None:
-        self._running.set(count)
+    def flush(self, running: int) -> None:
+        """Hand the gathered counts over, once a tick; `running` requests are in flight."""
+        self._running.set(running)
+        for tally in self._tallies.values():
+            tally.flush()
 
     def text(self) -> bytes:
         """The exposition format (text, version 0.0.4)."""

@@ -42,7 +42,7 @@ def add_routes(app: GatewayApp) -> None:
     @app.get("/metrics", tags=["operations"])
     async def metrics() -> Response:
         """Prometheus metrics of the gateway (sllm_*) and of its engines (vllm:*), each with its model."""
-        app.metrics.running(len(app.inflight.calls))
+        app.metrics.flush(len(app.inflight.calls))
         text = app.metrics.text() + await engine_metrics(list(catalogue.engines.values()))
         return Response(text, media_type="text/plain; version=0.0.4")
 

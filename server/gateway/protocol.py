@@ -260,9 +260,7 @@ class Protocol(asyncio.Protocol):
 
     def _run(self, cycle: Cycle) -> None:
         self.running = cycle
-        task = self.loop.create_task(cycle.run(self.app))
-        self.state.tasks.add(task)
-        task.add_done_callback(self.state.tasks.discard)
+        cycle.start(self.app)
 
     def _too_large(self) -> HeadersTooLarge:
         return HeadersTooLarge(f"The request line and headers exceed {self.limits.max_headers} bytes or {MAX_HEADERS} headers.")

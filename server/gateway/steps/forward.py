@@ -68,7 +68,7 @@ class Forward:
         """One upstream. False: it is busy and another one may be asked. Raises UpstreamFailure."""
         connection = await self._exchange(call, upstream)
         try:
-            kind = next((value for name, value in connection.headers if name == b"content-type"), b"")
+            kind = connection.content_type
             if connection.status == 200 and kind.startswith(EVENT_STREAM):
                 await self._stream(call, connection, kind)
                 return True

@@ -40,11 +40,13 @@ class Connection(asyncio.Protocol):
 
     def _begin(self) -> None:
         self.status = 0
+        self.content_type = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self.head_bytes = 0
         self.heard = False  # any byte of this answer came
         self.started = False  # its headers are complete
         self.complete = False
+        self.keep_alive = False  # the engine will take another request here
         self.framed = False  # its length is known, or it is chunked
         self.whole = False  # the caller wants the body in one piece
         self.chunks: list[bytes] = []
@@ -116,7 +118,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def reusable(self) -> bool:
-        return self.complete and not self.closed and self.framed and self.parser.should_keep_alive()
+        return self.complete and not self.closed and self.framed and self.keep_alive
 
     # asyncio.Protocol
 
@@ -163,6 +165,8 @@ class Connection(asyncio.Protocol):
             raise ValueError("its headers are too large")
         if name in (b"content-length", b"transfer-encoding"):
             self.framed = True
+        elif name == b"content-type":
+            self.content_type = value
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -186,6 +190,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if self.started:
             self.complete = True
+            self.keep_alive = self.parser.should_keep_alive()
             self.served += 1
         else:  # 100 Continue, 103 Early Hints
             self.headers = []
