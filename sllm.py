@@ -15,6 +15,7 @@ from server.errors import SLLMError
 from server.settings import Gateway, Settings, from_layers, layers, load
 from server.terminal.flags import ENGINE_FLAGS, WithEngineFlags, engine_args, option
 from server.terminal.output import print_error, print_json
+from server.terminal.output import version as installed_version
 
 app = typer.Typer(
     name="sllm",
@@ -41,9 +42,7 @@ Engine = Annotated[Literal["auto", "cuda", "cpu"] | None, option(Settings, "engi
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        print(f"sllm {version('sllm-stack')}")
+        print(f"sllm {installed_version()}")
         raise typer.Exit
 
 

@@ -6,6 +6,8 @@ import json
 import sys
 from typing import Any
 
+from server.settings import ROOT
+
 
 def print_json(value: Any) -> None:
     """One JSON document on one line of stdout, at once."""
@@ -18,3 +20,14 @@ def print_error(message: str, exit_code: int, *, as_json: bool = False) -> None:
         print_json({"error": {"message": message, "exit_code": exit_code}})
     else:
         print(f"error: {message}", file=sys.stderr, flush=True)
+
+
+def version() -> str:
+    """This project's version, as installed or as the clone says."""
+    import tomllib
+    from importlib import metadata
+
+    try:
+        return metadata.version("sllm-stack")
+    except metadata.PackageNotFoundError:
+        return str(tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"])
