@@ -100,7 +100,7 @@ class Supervisor:
             publish=self._publish,
             say=say,
             build=self.build,
-            gate=asyncio.Semaphore(1 if host.kind == "cuda" else len(models)),
+            gate=asyncio.Semaphore(1 if host.kind == "cuda" else host.cpus),
         )
         return [Engine(model, number, stack) for number, model in enumerate(models)]
 
