@@ -49,7 +49,7 @@ def main() -> int:
         for lock in locks:
             say(f"installing {lock}")
             pip(args.venv, "install", "--no-deps", "-r", str(HERE / lock))
-        pip(args.venv, "install", "--quiet", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
+        pip(args.venv, "install", "-qq", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     except subprocess.CalledProcessError as error:
         return fail(f"pip ended with {error.returncode}; what is above says why. Run the same command again to go on.")
     if have.get("engine") == engine:
