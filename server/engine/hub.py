@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from server.errors import DiskFull, ModelGated, ModelNotFound, StartError
 
@@ -53,9 +53,7 @@ def resolve(model_id: str, revision: str | None = None, report: Callable[[str], 
         missing = _missing(model_id, info.sha, wanted)
         _check_disk(folder, missing, model_id)
         progress = _Progress(missing, report)
-        path = snapshot_download(
-            model_id, revision=info.sha or revision, allow_patterns=allow, ignore_patterns=ignore, tqdm_class=progress.bar_class()
-        )
+        path = snapshot_download(model_id, revision=revision, allow_patterns=allow, ignore_patterns=ignore, tqdm_class=progress.bar_class())
         return Path(path)
     except Exception as error:
         raised = sentence(error, model_id, revision)
@@ -90,7 +88,9 @@ def sentence(error: Exception, model_id: str, revision: str | None = None) -> St
         return ModelNotFound(f"'{model_id}' is neither a folder nor a hub id (owner/name): check the name")
     if isinstance(error, OSError) and error.errno == 28:
         return DiskFull(f"the disk filled up while '{model_id}' was downloaded: free space, or set HF_HOME to a larger disk")
-    return _Unreachable(f"{endpoint} cannot be reached ({_short(error)}) and '{model_id}' is not in the cache")
+    if isinstance(error, (OSError, errors.HfHubHTTPError)) or type(error).__module__.startswith(("httpx", "httpcore", "requests")):
+        return _Unreachable(f"{endpoint} cannot be reached ({_short(error)}) and '{model_id}' is not in the cache")
+    return StartError(f"'{model_id}' could not be downloaded ({_short(error)}): try `hf download {model_id}`, then start again")
 
 
 def _short(error: Exception) -> str:
@@ -103,7 +103,9 @@ def _from_cache(model_id: str, revision: str | None, why: str) -> Path:
     from huggingface_hub import snapshot_download
 
     with contextlib.suppress(Exception):
-        path = Path(snapshot_download(model_id, revision=revision, local_files_only=True))
+        # Newer hub libraries check that what the patterns name is whole; other weights lie beside and need no mention.
+        allow, ignore = patterns(["model.safetensors"])
+        path = Path(snapshot_download(model_id, revision=revision, local_files_only=True, allow_patterns=allow, ignore_patterns=ignore))
         if any((path / name).is_file() for name in ("config.json", "adapter_config.json")):
             return path
     raise ModelNotFound(
@@ -137,32 +139,35 @@ def _check_disk(folder: Path, need: int, model_id: str) -> None:
 
 
 class _Progress:
-    """Adds up the bytes of all files, and reports them as a percentage at most twice a second."""
+    """Reports how much of `total` bytes has come as a percentage, at most twice a second."""
 
     def __init__(self, total: int, report: Callable[[str], None]):
         self.total, self.report = total, report
-        self.done, self.said, self.lock = 0, 0.0, threading.Lock()
+        self.said, self.lock = 0.0, threading.Lock()
 
-    def add(self, amount: float) -> None:
+    def tell(self, done: float) -> None:
         with self.lock:
-            self.done += int(amount)
             if self.total and time.monotonic() - self.said >= 0.5:
                 self.said = time.monotonic()
-                percent = min(100, 100 * self.done // self.total)
-                self.report(f"downloading {percent}% of {self.total / 1e9:.2f} GB")
+                self.report(f"downloading {min(100, int(100 * done / self.total))}% of {self.total / 1e9:.2f} GB")
 
     def bar_class(self) -> Any:
-        """The hub library's progress bar, which tells us as well."""
+        """The hub library's progress bar, which tells us as well. It shows bytes received and bytes written as two bars."""
         from huggingface_hub.utils.tqdm import tqdm
 
-        progress, base = self, tqdm
+        progress, base = self, cast(Any, tqdm)
+
+        def init(bar: Any, *args: Any, **options: Any) -> None:
+            bar.bytes = 0.0 if options.get("unit") == "B" else None  # a bar that is not shown keeps no count
+            base.__init__(bar, *args, **options)
 
         def update(bar: Any, n: float | None = 1) -> Any:
-            if bar.unit == "B":
-                progress.add(n or 0)
+            if bar.bytes is not None:
+                bar.bytes += n or 0
+                progress.tell(bar.bytes)
             return base.update(bar, n)
 
-        return type("Bar", (base,), {"update": update})
+        return type("Bar", (base,), {"__init__": init, "update": update})
 
 
 def main(argv: list[str]) -> int:
