@@ -23,7 +23,7 @@ DIRECTIONS: dict[str, set[str]] = {
     "server.supervisor": {"server.workers", "server.rundir", "server.engine", *BASE},  # gateways are its child processes
     "server.workers": {*BASE},
     "server.rundir": {*BASE},
-    "server.gateway": {"server.console", "server.batch", "server.guards", "server.cache", "server.engine", *BASE},
+    "server.gateway": {"server.console", "server.batch", "server.guards", "server.cache", *BASE},  # no engine: a socket and the state file
     "server.console": {*BASE},
     "server.batch": {"server.guards", "server.cache", "server.engine", *BASE},
     "server.guards": {*BASE},
