@@ -187,7 +187,8 @@ def _ask(endpoint: str, timeout: float) -> str:
     except urllib.error.HTTPError as error:
         return "" if error.code < 500 else f"HTTP {error.code}"
     except (OSError, ValueError) as error:
-        return str(getattr(error, "reason", error))
+        reason = getattr(error, "reason", error)
+        return str(getattr(reason, "strerror", None) or reason)
     return ""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from server.doctor.checks import CHECKS, Finding
 from server.doctor.facts import Facts
 from server.settings import Settings
-from server.terminal.output import print_json
+from server.terminal.output import in_colour, print_json
 
 COLOURS = {"ok": 32, "warn": 33, "fail": 31}
 
@@ -20,7 +20,7 @@ def run(settings: Settings, *, as_json: bool) -> int:
     from server.doctor.gather import gather
 
     findings = examine(gather(settings))
-    print_json(as_dict(findings)) if as_json else print(as_text(findings, colour=sys.stdout.isatty()))
+    print_json(as_dict(findings)) if as_json else print(as_text(findings, colour=in_colour(sys.stdout)))
     return 1 if any(f.level == "fail" for f in findings) else 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from server.errors import ModelNotFound, UsageError
 from server.nearest import did_you_mean
-from server.settings import Model, Settings
+from server.settings import Model, Settings, parse
 
 
 def choose(settings: Settings, model: str | None, engine_args: Mapping[str, Any]) -> Settings:
@@ -26,10 +26,10 @@ def choose(settings: Settings, model: str | None, engine_args: Mapping[str, Any]
 
 
 def with_models(settings: Settings, models: Sequence[Model]) -> Settings:
-    """`settings` serving `models`; personas of other models are left out."""
+    """`settings` serving `models`; personas of other models are left out. Raises ConfigError where two names clash."""
     callable_names = {m.name for m in models} | {a for m in models for a in m.adapters}
     personas = {name: p for name, p in settings.personas.items() if p.model in callable_names}
-    return settings.model_copy(update={"models": tuple(models), "personas": personas})
+    return parse({**dict(settings), "models": tuple(models), "personas": personas}, where="the command line")
 
 
 def _pick(models: Sequence[Model], wanted: str) -> Model:

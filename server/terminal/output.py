@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TextIO
 
 from server.settings import ROOT
 
@@ -20,6 +22,11 @@ def print_error(message: str, exit_code: int, *, as_json: bool = False) -> None:
         print_json({"error": {"message": message, "exit_code": exit_code}})
     else:
         print(f"error: {message}", file=sys.stderr, flush=True)
+
+
+def in_colour(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether `stream` is a terminal that shows colour (https://no-color.org)."""
+    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 def version() -> str:

@@ -16,8 +16,9 @@ ENDINGS = {"length": "stopped at the token limit", "content_filter": "stopped by
 class Screen:
     """`people`: a terminal; else a pipe, which gets the answers and nothing else. `as_json`: one JSON line an answer."""
 
-    def __init__(self, *, people: bool, as_json: bool = False, out: TextIO | None = None, err: TextIO | None = None):
+    def __init__(self, *, people: bool, as_json: bool = False, colour: bool = True, out: TextIO | None = None, err: TextIO | None = None):
         self.people, self.as_json = people and not as_json, as_json
+        self.colour = self.people and colour
         self.out, self.err = out or sys.stdout, err or sys.stderr
         self.failed = False
         self._thinking = False
@@ -93,7 +94,7 @@ class Screen:
             print(f"error: {message}", file=self.err, flush=True)
 
     def dim(self, text: str) -> str:
-        return f"\x1b[2m{text}\x1b[0m" if self.people else text
+        return f"\x1b[2m{text}\x1b[0m" if self.colour else text
 
     def _write(self, text: str) -> None:
         if text and not self.as_json:

@@ -18,6 +18,7 @@ from server.terminal.chat.answer import explain, retry_after
 from server.terminal.chat.screen import Screen
 from server.terminal.chat.session import Session
 from server.terminal.choose import base_url
+from server.terminal.output import in_colour
 
 if TYPE_CHECKING:
     import openai
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def run(url: str, model: str | None, *, as_json: bool) -> int:
     """Talk until the input ends. Returns the exit code: 1 when a piped question failed. Raises StartError."""
-    screen = Screen(people=sys.stdin.isatty() and sys.stdout.isatty(), as_json=as_json)
+    screen = Screen(people=sys.stdin.isatty() and sys.stdout.isatty(), as_json=as_json, colour=in_colour(sys.stdout))
     client = connect(url)
     models = _models(client, screen)
     if model and model not in models:
@@ -83,7 +84,7 @@ def _talk(session: Session) -> int:
     try:
         while True:
             try:
-                line = input(editing.prompt("> ", colour=True))
+                line = input(editing.prompt("> ", colour=session.screen.colour))
                 interrupted = False
             except KeyboardInterrupt:
                 print()

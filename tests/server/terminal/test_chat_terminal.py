@@ -77,11 +77,13 @@ def test_a_session_in_a_terminal_edits_hangul_stops_on_ctrl_c_and_leaves_on_ctrl
 def test_ctrl_c_twice_at_the_prompt_leaves(tmp_path: Path):
     with ScriptedServer() as server:
         terminal = Terminal(server.url, tmp_path)
-        terminal.until("> ")
-        terminal.type("half a line\x03")
-        terminal.until("once more")
-        terminal.until("> ")
-        terminal.type("\x03")
+        for line, answer in (("half a line", "once more"), ("x", "\r\n")):
+            terminal.until("> ")
+            terminal.type(line)
+            terminal.until(line)  # echoed: the line is being edited
+            time.sleep(0.3)  # and waited for: a signal just before the wait shows only with the next key
+            terminal.type("\x03")
+            terminal.until(answer)
         assert terminal.exit_code() == 0
     assert server.requests == []
 

@@ -42,6 +42,14 @@ def test_a_folder_is_served_under_its_own_name(tmp_path: Path):
     assert (model.name, model.path) == ("my-model", str(tmp_path / "my-model"))
 
 
+def test_a_persona_stands_on_whatever_is_served_under_its_models_name(tmp_path: Path):
+    (tmp_path / "support").mkdir()
+    settings = parse(
+        {"models": [{"name": "x", "path": "a/b", "adapters": {"support": "l"}}], "personas": {"support2": {"model": "support"}}}
+    )
+    assert list(choose(settings, str(tmp_path / "support"), {}).personas) == ["support2"]
+
+
 @pytest.mark.parametrize("wanted", ["caht", "./nope", "/no/folder", "~/nope", "a/b/c", "models/x.gguf"])
 def test_what_is_neither_is_an_error_that_names_the_three_ways(wanted: str):
     with pytest.raises(ModelNotFound, match=r"not a folder, not a hub id such as .* not a model of the configuration"):
