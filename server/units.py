@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated
 
@@ -20,8 +21,8 @@ def seconds(value: object) -> float:
         if not match:
             raise ValueError(f"'{value}' is not a duration: write 500ms, 30s, 5m, 24h or 7d")
         amount = float(match[1]) * _SECONDS[match[2]]
-    if amount < 0:
-        raise ValueError(f"'{value}' is not a duration: it is negative")
+    if amount < 0 or not math.isfinite(amount):
+        raise ValueError(f"'{value}' is not a duration: it must be finite and not negative")
     return amount
 
 

@@ -14,7 +14,7 @@ def test_a_duration_reads_as_seconds(text: object, value: float):
     assert seconds(text) == value
 
 
-@pytest.mark.parametrize("text", ["", "30", "s", "3 weeks", "-5s", -1, True, None, "1h30m", []])
+@pytest.mark.parametrize("text", ["", "30", "s", "3 weeks", "-5s", -1, True, None, "1h30m", [], float("inf"), float("nan")])
 def test_what_is_no_duration_is_an_error_that_shows_how_to_write_one(text: object):
     with pytest.raises(ValueError, match="is not a duration"):
         seconds(text)
