@@ -12,7 +12,7 @@ import json
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,6 +58,16 @@ def start(name: str, template: str, mock: Server, core: int, environ: dict[str, 
     return Subject(name, Target(port), server, setup)
 
 
+@contextlib.contextmanager
+def said_plainly(console: Console) -> Iterator[None]:
+    """What a server does wrong is one sentence and exit code 1, no traceback."""
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        console.print(f"[red]error:[/] {error}", soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
 async def rounds_of(
     scenarios: list[Scenario], subjects: list[Subject], mock: Server, rounds: int, seconds: float, warm: float, say: Callable[[str], None]
 ) -> list[Measurement]:
@@ -98,7 +108,7 @@ def main(
     wanted: list[tuple[str, str, dict[str, str]]] = [("sllm", gateway, {})] + (
         [("sllm, access log off", gateway, {"SLLM_GATEWAY__ACCESS_LOG": "false"})] if quiet else []
     )
-    with contextlib.ExitStack() as stack:
+    with said_plainly(console), contextlib.ExitStack() as stack:
         mock = start_mock(mock_core)
         stack.callback(mock.stop)
         subjects = [Subject("none", Target(mock.port))]

@@ -63,15 +63,17 @@ class Server:
 
     def wait_until(self, path: str, body: bytes | None, timeout: float) -> float:
         """Seconds until `path` first answers 200 (POST of `body`, else GET). Raises RuntimeError when it ends or never does."""
-        started = time.monotonic()
+        started, last = time.monotonic(), ""
         while time.monotonic() - started < timeout:
             if self.process.poll() is not None:
                 raise RuntimeError(f"{self.name} ended with code {self.process.returncode}: try it by hand: {self.command}")
             with contextlib.suppress(OSError, http.client.HTTPException):
-                if fetch(self.port, path, body)[0] == 200:
+                status, text = fetch(self.port, path, body)
+                if status == 200:
                     return time.monotonic() - started
+                last = f" (last: {status} {text[:200].decode(errors='replace')})"
             time.sleep(0.02)
-        raise RuntimeError(f"{self.name} did not answer {path} in {timeout:.0f} s: try it by hand: {self.command}")
+        raise RuntimeError(f"{self.name} did not answer {path} in {timeout:.0f} s{last}: try it by hand: {self.command}")
 
     def stop(self, timeout: float = 20.0) -> None:
         """SIGTERM to the process, and after its end, or after `timeout` seconds, SIGKILL to what is left of its group."""
