@@ -13,20 +13,19 @@ import typer
 
 from server.errors import SLLMError
 from server.settings import Gateway, Settings, from_layers, layers, load
-from server.terminal.flags import ENGINE_FLAGS, WithEngineFlags, engine_args, option
+from server.terminal.flags import ENGINE_FLAGS, WithEngineFlags, engine_args, option, usage_error
 from server.terminal.output import print_error, print_json
 from server.terminal.output import version as installed_version
 
 app = typer.Typer(
     name="sllm",
-    help="Serve open language models behind the OpenAI API: vLLM, a gateway, one command.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-config_app = typer.Typer(help="Show or check the configuration.", no_args_is_help=True, rich_markup_mode=None)
+config_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 app.add_typer(config_app, name="config")
 
 CHAT_URL = f"http://{Gateway().host}:{Gateway().port}/v1"
@@ -48,10 +47,25 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    ctx: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show the stack trace of an error.")] = False,
     version: Annotated[bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)] = False,
 ) -> None:
     """Serve open language models behind the OpenAI API: vLLM, a gateway, one command."""
+    _help_alone(ctx)
+
+
+@config_app.callback()
+def config_options(ctx: typer.Context) -> None:
+    """Show or check the configuration."""
+    _help_alone(ctx)
+
+
+def _help_alone(ctx: typer.Context) -> None:
+    """Without a sub-command: the help, and the exit code of wrong usage."""
+    if ctx.invoked_subcommand is None:
+        print(ctx.get_help())
+        raise typer.Exit(2)
 
 
 @app.command(cls=WithEngineFlags)
@@ -152,7 +166,7 @@ def main(argv: list[str] | None = None) -> int:
     except (SLLMError, typer.TyperException) as error:
         if "--debug" in ours:
             raise
-        message = error.message if isinstance(error, SLLMError) else error.format_message()
+        message = error.message if isinstance(error, SLLMError) else usage_error(error)
         print_error(message, error.exit_code, as_json="--json" in ours)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):

@@ -23,7 +23,7 @@ class Layer(NamedTuple):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key written twice is an error, not a silent loss of the first."""
+    """YAML in which a key written twice is an error, not a silent loss of the first, and a date is the text that it is."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         lines: dict[str, int] = {}
@@ -36,6 +36,12 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 def read(path: Path) -> Layer:
     """The file at `path`. Raises ConfigError with the line."""
     try:
@@ -46,10 +52,11 @@ def read(path: Path) -> Layer:
         raise ConfigError(f"{path} is not UTF-8 text: save it as UTF-8") from None
     except OSError as error:
         raise ConfigError(f"cannot read the configuration file {path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        at = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{path}{at}: {getattr(error, 'problem', None) or error}") from None
+    except yaml.MarkedYAMLError as error:
+        at = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError(f"{path}{at}: {error.problem}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{path}: not YAML: {str(error).splitlines()[0]}") from None
     if data is None:
         data = {}
     if not isinstance(data, dict):
@@ -74,7 +81,7 @@ def from_environ(environ: Mapping[str, str]) -> list[Layer]:
             continue
         try:
             nested: Any = yaml.load(text, Loader=_Loader)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, RecursionError):
             raise ConfigError(f"{variable}: not a YAML value: {text!r}") from None
         for key in reversed(variable.removeprefix("SLLM_").lower().split("__")):
             nested = {key: nested}

@@ -49,6 +49,14 @@ def test_a_flag_shows_the_default_and_the_words_of_its_field():
         assert f"{field.description} [default: {field.default}]" in shown
 
 
+@pytest.mark.parametrize("words", [[], ["config"]])
+def test_no_command_shows_the_help_and_is_wrong_usage(words: list[str], capfd: pytest.CaptureFixture[str]):
+    assert sllm.main(words) == 2
+    out, err = capfd.readouterr()
+    assert out.startswith("Usage: sllm")
+    assert err == ""
+
+
 def test_help_comes_at_once():
     began = time.monotonic()
     fastest = min(_seconds("--help") for _ in range(3))
@@ -85,6 +93,7 @@ def test_it_runs_as_a_module_too():
         (["gateway", "--upstream", "127.0.0.1:1"], 1, "http://127.0.0.1:1 does not answer"),
         (["chat", "--url", "127.0.0.1:1"], 1, "no server answers at http://127.0.0.1:1/v1"),
         (["config", "check"], 2, "Missing argument"),
+        (["quantise"], 2, "see `sllm --help`"),
         (["config", "chek"], 2, "Did you mean 'check'?"),
     ],
 )

@@ -65,3 +65,9 @@ def engine_args(words: list[str]) -> dict[str, Any]:
         else:
             current.append(word)
     return {name: values[0] if len(values) == 1 else (values or True) for name, values in found.items()}
+
+
+def usage_error(error: typer.TyperException) -> str:
+    """typer's own error as one sentence that ends with what to type."""
+    message, ctx = error.format_message().rstrip("."), getattr(error, "ctx", None)
+    return message if message.endswith("?") or ctx is None else f"{message}: see `{ctx.command_path} --help`"

@@ -190,6 +190,8 @@ def test_many_errors_are_cut_short():
         ("gateway:\n  host: a\n  prot: 1\n", "line 3: unknown key 'gateway.prot'"),
         ("models:\n- name: a\n  path: b\n- name: c\n", "line 4: model 'c' needs either"),
         ("- a\n- b\n", "the file must hold keys and values, such as `models:`, and it holds a list"),
+        ("a: \0", "not YAML: "),
+        ("a: " + "[" * 5000, "not YAML: "),
         ("!!python/object:os.system {}", "line 1: could not determine a constructor"),
     ],
 )
@@ -210,6 +212,10 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path):
     ):
         with pytest.raises(ConfigError, match=message):
             load(path, environ={})
+
+
+def test_a_name_that_looks_like_a_date_is_text(tmp_path: Path):
+    assert load(file(tmp_path, "models: [{name: 2026-01-31, path: org/a}]\n"), environ={}).models[0].name == "2026-01-31"
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path):
