@@ -1,0 +1,61 @@
+"""What the engine is configured with is what it does: adapters, embeddings, quantization, speculative decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.checkpoints import write_gptq
+from tests.e2e.running import Stack, all_gone, ask, metric
+
+pytestmark = pytest.mark.engine
+
+PROMPT = "What is the capital of France?"
+
+
+def test_the_gateway_listens_on_loopback_and_the_engines_on_sockets(stack: Stack) -> None:
+    assert {state.address[:6] for state in stack.state().engines.values()} == {"unix:/"}
+    assert stack.engine("chat").max_model_len > 0
+    assert stack.engine("chat").engine_version
+    assert (stack.engine("chat").task, stack.engine("embed").task) == ("generate", "embed")
+
+
+def test_a_lora_adapter_answers_by_its_name_and_differently(stack: Stack) -> None:
+    assert ask(stack, "support", PROMPT).choices[0].message.content != ask(stack, "chat", PROMPT).choices[0].message.content
+
+
+def test_a_real_embedding_model_knows_what_is_alike(stack: Stack) -> None:
+    texts = ["A cat sits on the mat.", "A kitten rests on the rug.", "The stock market fell today."]
+    cat, kitten, market = (item.embedding for item in stack.client().embeddings.create(model="embed", input=texts).data)
+    assert len(cat) == 384
+    assert sum(a * b for a, b in zip(cat, kitten, strict=True)) > sum(a * b for a, b in zip(cat, market, strict=True)) + 0.3
+
+
+@pytest.fixture(scope="module")
+def quantized(start: Callable[..., Stack], chat_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A 4-bit checkpoint with a draft model beside it."""
+    model = write_gptq(chat_model, tmp_path_factory.mktemp("models") / "gptq")
+    speculative = {"method": "draft_model", "model": str(chat_model / "draft"), "tokens": 3}
+    stack = start({"models": [{"name": "small", "path": str(model), "speculative": speculative}]}).ready()
+    yield stack
+    stack.stop()
+
+
+def test_a_quantized_checkpoint_is_recognised_and_answers(quantized: Stack) -> None:
+    assert "gptq" in quantized.engine_log("small")
+    assert ask(quantized, "small", PROMPT).usage.completion_tokens > 0
+
+
+def test_the_draft_model_proposes_tokens(quantized: Stack) -> None:
+    ask(quantized, "small", PROMPT)
+    assert metric(quantized, "vllm:spec_decode_num_draft_tokens_total") > 0
+
+
+def test_sigkill_of_the_supervisor_leaves_nothing_behind(quantized: Stack) -> None:
+    tree = quantized.pids()
+    assert len(tree) >= 5  # supervisor, worker, guardian, API server, EngineCore
+    quantized.process.kill()
+    quantized.process.wait()
+    assert all_gone(tree)
