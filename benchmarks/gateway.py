@@ -12,7 +12,7 @@ import json
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +24,7 @@ from rich.progress import Progress
 from benchmarks import peers
 from benchmarks import report as reports
 from benchmarks.load import Target
-from benchmarks.processes import Server, free_port, on_cores, raise_file_limit
+from benchmarks.processes import Server, free_port, on_cores, raise_file_limit, said_plainly
 from benchmarks.provenance import provenance, result_file, shown, version_of
 from benchmarks.scenarios import SCENARIOS, Measurement, Scenario, Subject, measure, most_streams, order, warm_up
 
@@ -58,16 +58,6 @@ def start(name: str, template: str, mock: Server, core: int, environ: dict[str, 
     return Subject(name, Target(port), server, setup)
 
 
-@contextlib.contextmanager
-def said_plainly(console: Console) -> Iterator[None]:
-    """What a server does wrong is one sentence and exit code 1, no traceback."""
-    try:
-        yield
-    except (RuntimeError, OSError) as error:
-        console.print(f"[red]error:[/] {error}", soft_wrap=True)
-        raise typer.Exit(1) from None
-
-
 async def rounds_of(
     scenarios: list[Scenario], subjects: list[Subject], mock: Server, rounds: int, seconds: float, warm: float, say: Callable[[str], None]
 ) -> list[Measurement]:
@@ -97,7 +87,7 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Measure our gateway beside others and beside none."""
-    console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 130)
+    console = Console(stderr=as_json, width=None if sys.stdout.isatty() else 140)
     others = [p.partition("=") for p in (peers.commands() if peer is None else peer)]
     if not others:
         console.print("no peer: `python -m benchmarks.peers` installs vllm-router; or name one with --peer NAME=COMMAND")

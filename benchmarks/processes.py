@@ -14,6 +14,9 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import typer
+from rich.console import Console
+
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -32,6 +35,16 @@ def on_cores(cores: set[int]) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+@contextlib.contextmanager
+def said_plainly(console: Console) -> Iterator[None]:
+    """What a server does wrong is one sentence and exit code 1, no traceback."""
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        console.print(f"[red]error:[/] {error}", soft_wrap=True)
+        raise typer.Exit(1) from None
 
 
 class Server:

@@ -56,6 +56,8 @@ def compare(rounds: Iterable[Measurement], ours: list[str], peers: list[str]) ->
             sign, bound = GOALS[scenario.name]
             figure = spread(each)
             row = {"scenario": scenario.name, "ours": mine, "peer": peer, "ratio": round(figure.median, 3)}
+            cpu = [m.cpu_us / p.cpu_us for m, p in zip(a, b, strict=True) if p.cpu_us]
+            row |= {"cpu_ratio": round(spread(cpu).median, 3) if cpu else None}
             row |= {"low": round(figure.low, 3), "high": round(figure.high, 3), "goal": f"{sign} {bound}"}
             rows.append(row | {"met": figure.median >= bound if sign == ">=" else figure.median <= bound})
     return rows
@@ -63,31 +65,39 @@ def compare(rounds: Iterable[Measurement], ours: list[str], peers: list[str]) ->
 
 def show(report: dict[str, Any], console: Console) -> None:
     """The report as tables."""
-    table = Table("scenario", "gateway", "median", "low to high", "p99 ms", "CPU µs each", "its core busy", "noise, cores", "wrong")
+    table = Table("scenario", "gateway", "median", "low to high", "p99 ms", "CPU µs", "core busy", "noise", "wrong")
     last = ""
     for row in report["summary"]:
-        if row["scenario"] != last:
+        new = row["scenario"] != last
+        if new:
             table.add_section()
         unit, digits = (" ms", 3) if row["metric"].endswith("ms") else ("/s", 0)
         low_high = f"{row['low']:,.{digits}f} to {row['high']:,.{digits}f}"
         cells = [f"{row['median']:,.{digits}f}{unit}", low_high, f"{row['p99_ms']:.2f}", f"{row['cpu_us']:.0f}" if row["cpu_us"] else "-"]
-        cells += [f"{row['busy']:.0%}" if row["busy"] else "-", f"{row['elsewhere']:.2f}", str(row["wrong"] or 0)]
-        table.add_row(row["scenario"] if row["scenario"] != last else "", row["subject"], *cells)
+        cells += [f"{row['busy']:.0%}" if row["busy"] else "-", f"{row['elsewhere']:.2f}", str(row["wrong"])]
+        table.add_row(row["scenario"] if new else "", row["subject"], *cells)
         last = row["scenario"]
-    console.print(table)
+    _print(console, table)
     if report["ratios"]:
-        table = Table("ours over the peer", "ours", "peer", "ratio", "low to high", "goal", "met")
+        table = Table("ours over the peer", "ours", "peer", "ratio", "low to high", "goal", "met", "CPU")
         for row in report["ratios"]:
             verdict = "[green]yes[/]" if row["met"] else "[red]no[/]"
+            cpu = f"{row['cpu_ratio']:.2f}" if row["cpu_ratio"] else "-"
             span = f"{row['low']:.2f} to {row['high']:.2f}"
-            table.add_row(row["scenario"], row["ours"], row["peer"], f"{row['ratio']:.2f}", span, row["goal"], verdict)
-        console.print(table)
+            table.add_row(row["scenario"], row["ours"], row["peer"], f"{row['ratio']:.2f}", span, row["goal"], verdict, cpu)
+        _print(console, table)
     for name, memory in report["memory"].items():
-        over = "" if memory["peak_bytes"] <= MEMORY_GOAL else f" (goal {MEMORY_GOAL // MIB})"
-        console.print(
-            f"{name}: peak memory {memory['peak_bytes'] / MIB:.0f} MiB{over}, with all its processes {memory['all_bytes'] / MIB:.0f}"
-        )
+        peak, every = (memory[key] / MIB for key in ("peak_bytes", "all_bytes"))
+        over = "" if memory["peak_bytes"] <= MEMORY_GOAL else f" (goal: {MEMORY_GOAL // MIB})"
+        console.print(f"{name}: peak memory {peak:.0f} MiB{over}, {every:.0f} with all its processes")
     console.print(f"most streams at once: {report['most_streams']:,}")
+    console.print("CPU µs: the gateway's, a request or stream. Noise: cores kept busy by other programs; above 0.2 take the ratios only.")
+
+
+def _print(console: Console, table: Table) -> None:
+    for column in table.columns:
+        column.no_wrap = True
+    console.print(table)
 
 
 def _groups(rounds: Iterable[Measurement]) -> list[tuple[str, str, list[Measurement]]]:

