@@ -30,7 +30,8 @@ ENGINE_GRACE = 5.0  # seconds for an engine without requests to end
 
 def say(line: str) -> None:
     """One line for people, on stderr."""
-    print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
 
 
 def run(settings: Settings, *, on_ready: Callable[[], None] | None = None) -> int:
@@ -86,6 +87,8 @@ class Supervisor:
                     await self._drain(workers, engines)
                     for task in (served, ended, kept):
                         task.cancel()
+            except BaseExceptionGroup as group:
+                raise next((e for e in group.exceptions if isinstance(e, StartError)), group.exceptions[0]) from None
             finally:
                 await workers.kill()
         return 0 if served.cancelled() else served.result()
@@ -105,16 +108,16 @@ class Supervisor:
         return [Engine(model, number, stack) for number, model in enumerate(models)]
 
     async def _serve(self, engines: list[Engine]) -> int:
-        """Run the engines until they were stopped; 1 when every one of them was given up."""
-        if not engines:
-            if self.on_ready:
-                self.on_ready()
-            await self.ended.wait()
-            return 0
+        """Run the engines until they were stopped; 1 when every one of them was given up and nothing else is served."""
+        if not engines and self.on_ready:
+            self.on_ready()
         results = await asyncio.gather(*(engine.run() for engine in engines), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException) and not isinstance(result, StartError):
                 raise result
+        if any(model.upstreams for model in self.settings.models):
+            await self.ended.wait()
+            return 0
         return 1 if all(isinstance(result, StartError) for result in results) else 0
 
     def _publish(self, engine: EngineState) -> None:
@@ -156,8 +159,9 @@ class Supervisor:
                 say("stopping: running requests may finish; once more to end at once")
                 self.ended.set()
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, caught)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup stays as it is
+                asyncio.get_running_loop().add_signal_handler(number, caught)
 
     def _with_port(self, port: int) -> Settings:
         gateway = self.settings.gateway.model_copy(update={"port": port})

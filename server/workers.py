@@ -11,10 +11,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from server.errors import StartError
 from server.settings import ROOT, Gateway
 
 PROGRAM = (sys.executable, "-m", "server.gateway")
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0  # seconds before a dead worker is started again; doubles
+FAST_DEATHS = 4  # in a row, where no worker ever lived long: it cannot start at all
 KILL_AFTER = 2.0  # seconds beyond the drain timeout
 
 
@@ -37,15 +39,16 @@ class Workers:
         self.words += ["--state", str(folder / "state.json")]
         self.running: set[asyncio.subprocess.Process] = set()
         self.draining = False
+        self.started = False
 
     async def keep(self) -> None:
-        """Start the workers and keep that many running until `drain`."""
+        """Start the workers and keep that many running until `drain`. Raises StartError where they cannot start at all."""
         async with asyncio.TaskGroup() as group:
             for number in range(self.count):
                 group.create_task(self._keep_one(number))
 
     async def _keep_one(self, number: int) -> None:
-        wait = FIRST_WAIT
+        wait, fast_deaths = FIRST_WAIT, 0
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         while not self.draining:
             began = asyncio.get_running_loop().time()
@@ -63,7 +66,11 @@ class Workers:
                 self.running.discard(worker)
             if self.draining:
                 return
-            wait = FIRST_WAIT if asyncio.get_running_loop().time() - began > LONGEST_WAIT else min(wait * 2, LONGEST_WAIT)
+            lived = asyncio.get_running_loop().time() - began > LONGEST_WAIT
+            self.started |= lived
+            wait, fast_deaths = (FIRST_WAIT, 0) if lived else (min(wait * 2, LONGEST_WAIT), fast_deaths + 1)
+            if fast_deaths >= FAST_DEATHS and not self.started:
+                raise StartError(f"the gateway does not start (exit {code}): what it said stands above")
             self.say(f"gateway worker {number} ended (exit {code}): starting again in {wait:.0f} s")
             await asyncio.sleep(wait)
 

@@ -6,6 +6,7 @@ Nothing is loaded and no model library is imported, so this is done before anyth
 from __future__ import annotations
 
 import json
+import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,6 +101,15 @@ def quantized(config: dict[str, Any]) -> tuple[str, int]:
     if method == "torchao":
         return method, 4 if "int4" in json.dumps(found).lower() else 8
     return method, int(found.get("bits") or found.get("w_bit") or (8 if "fp8" in method else 0))
+
+
+def plugin_needed(quantization: str, vllm: str) -> str:
+    """The distribution without which vLLM of version `vllm` cannot read this quantization, or "".
+
+    From 0.28 bitsandbytes lives in a plugin; before, it is built in, and the plugin breaks it (vLLM issue 52802).
+    """
+    numbers = [int(part) for part in re.findall(r"\d+", vllm)[:2]]
+    return "vllm-bnb-plugin" if quantization == "bitsandbytes" and numbers >= [0, 28] else ""
 
 
 def chat_template(path: Path) -> str:

@@ -11,13 +11,14 @@ import os
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
 from server.engine import argv, diagnose, watch
-from server.engine.checkpoint import Task
+from server.engine.checkpoint import Checkpoint, Task, plugin_needed
 from server.engine.machine import Machine
 from server.engine.process import EngineProcess
 from server.engine.resolve import Resolved, resolve
@@ -93,6 +94,9 @@ class Engine:
 
         found: Resolved = await resolve(self.model, report)
         task = found.checkpoint.task if self.model.task == "auto" else self.model.task
+        check_plugin(found.checkpoint, self.stack.machine.version)
+        if task == "generate" and not (found.checkpoint.chat_template or self.model.chat_template):
+            self.stack.say(f"{self.model.name}: no chat template: only /v1/completions answers; set `chat_template: FILE` for chat")
         self.stack.tasks[self.model.name].set_result(task)
         self._update(task=task, max_model_len=found.checkpoint.max_model_len)
         share = None
@@ -182,6 +186,18 @@ class Engine:
     def _update(self, **changes: object) -> None:
         self.state = msgspec.structs.replace(self.state, **changes)
         self.stack.publish(self.state)
+
+
+def check_plugin(checkpoint: Checkpoint, vllm: str, installed: Callable[[str], object] = metadata.version) -> None:
+    """Raises StartError where the checkpoint's quantization needs a plugin of vLLM that is not installed."""
+    if plugin := plugin_needed(checkpoint.quantization, vllm):
+        try:
+            installed(plugin)
+        except metadata.PackageNotFoundError:
+            raise StartError(
+                f"{checkpoint.path} is quantized with {checkpoint.quantization}, which vLLM {vllm} reads with a plugin: "
+                f"`pip install --no-deps {plugin} {checkpoint.quantization}`"
+            ) from None
 
 
 def _file_name(name: str) -> str:

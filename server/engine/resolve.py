@@ -60,7 +60,7 @@ def local(path: str) -> Path | None:
             return found.resolve()
     if not HUB_ID.fullmatch(path):
         raise ModelNotFound(f"no model folder at {path}: check `path`, or give a Hugging Face id such as Qwen/Qwen3-0.6B")
-    if (ROOT / path).parent.is_dir():  # models/demo and its neighbours: nobody's hub id
+    if "/" in path and (ROOT / path).parent.is_dir():  # models/demo and its neighbours: nobody's hub id
         raise ModelNotFound(f"no model folder at {path}: check `path`, or run `make demo-model` where it is the demo that is missing")
     return None
 

@@ -43,6 +43,7 @@ class EngineClient:
 
     def __init__(self, address: str, model: str, task: Task = "generate", *, priority: bool = True, ask: Ask = client.request):
         self.address, self.model, self.task, self.priority, self.ask = address, model, task, priority, ask
+        self.probed = True  # False once the engine has refused our probe: a kind of model that we do not know
 
     async def answers(self, timeout: float = 5.0) -> bool:
         """Whether the server answers at all; this says nothing about the engine behind it."""
@@ -52,12 +53,19 @@ class EngineClient:
             return False
 
     async def one_token(self, timeout: float) -> bool:
-        """Whether the engine does a piece of real work within `timeout` seconds."""
+        """Whether the engine does a piece of real work within `timeout` seconds.
+
+        A model that takes no such request (4xx) is asked for /health from then on: less is known of it.
+        """
+        if not self.probed:
+            return await self.answers(timeout)
         path, body = self._probe()
         try:
-            return (await self.ask(self.address, "POST", path, body, timeout=timeout)).status == 200
+            status = (await self.ask(self.address, "POST", path, body, timeout=timeout)).status
         except (OSError, TimeoutError):
             return False
+        self.probed = not 400 <= status < 500
+        return status < 500
 
     async def progress(self, timeout: float) -> float | None:
         """The sum of the token counters, or None where /metrics does not answer."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -99,11 +100,9 @@ class Stack:
                 self.process.kill()
                 self.process.wait()
         for pid in tree:
-            if alive(pid) and "sllm" in title(pid) + "sllm":
-                try:
+            if alive(pid):
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
 
 
 def until(look: Any, within: float, otherwise: Any = lambda: "") -> Any:

@@ -217,6 +217,27 @@ def test_with_upstreams_only_there_is_no_engine(short: Path) -> None:
         stack.end()
 
 
+def test_while_a_model_has_upstreams_the_stack_outlives_its_engines(short: Path) -> None:
+    models = [{"name": "m", "path": str(write_model(short / "model"))}, {"name": "far", "upstreams": ["http://127.0.0.1:9"]}]
+    stack = Stack(short, "crash", models=models)
+    try:
+        stack.until("failed:")
+        time.sleep(0.3)
+        assert stack.process.poll() is None
+    finally:
+        stack.end()
+
+
+def test_a_hangup_of_the_terminal_drains_too(short: Path) -> None:
+    stack = Stack(short)
+    try:
+        stack.until("READY")
+        stack.process.send_signal(signal.SIGHUP)
+        assert stack.process.wait(15) == 0
+    finally:
+        stack.end()
+
+
 @pytest.mark.parametrize("what", ["model", "port", "adapter", "draft", "template"])
 def test_plain_mistakes_are_one_sentence_before_anything_starts(short: Path, what: str) -> None:
     model: dict[str, Any] = {"name": "m", "path": str(write_model(short / "model"))}

@@ -89,3 +89,12 @@ async def test_a_worker_inherits_the_listening_socket(listener: socket.socket, t
         writer.close()
         await kept.kill()
         task.cancel()
+
+
+async def test_a_gateway_that_cannot_start_ends_the_stack(listener: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.workers.FIRST_WAIT", 0.01)
+    kept, said = workers(listener, tmp_path, "raise SystemExit(2)")
+    with listener, pytest.raises(ExceptionGroup) as raised:
+        await asyncio.wait_for(kept.keep(), 10)
+    assert "does not start (exit 2)" in str(raised.value.exceptions[0])
+    assert len(said) == 3

@@ -123,3 +123,17 @@ def test_a_cut_download_is_noticed(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-500])
     with pytest.raises(StartError, match="cut short"):
         checkpoint.inspect(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("quantization", "vllm", "plugin"),
+    [
+        ("bitsandbytes", "0.27.1", ""),
+        ("bitsandbytes", "0.28.0", "vllm-bnb-plugin"),
+        ("bitsandbytes", "0.33.0+cu130", "vllm-bnb-plugin"),
+        ("gptq", "0.33.0", ""),
+        ("bitsandbytes", "", ""),
+    ],
+)
+def test_bitsandbytes_needs_a_plugin_from_0_28(quantization: str, vllm: str, plugin: str) -> None:
+    assert checkpoint.plugin_needed(quantization, vllm) == plugin

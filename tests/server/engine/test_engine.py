@@ -4,16 +4,18 @@ import asyncio
 import os
 import signal
 import time
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from server.engine.engine import Engine, Stack
-from server.errors import EngineFailed, ModelNotFound
+from server.engine.checkpoint import inspect
+from server.engine.engine import Engine, Stack, check_plugin
+from server.errors import EngineFailed, ModelNotFound, StartError
 from server.settings import Model, Restart, Settings, Watchdog
 from server.state import EngineState, Phase
-from tests.server.engine.conftest import CPU, alive, fake
+from tests.server.engine.conftest import CPU, alive, fake, write_model
 
 
 class Life:
@@ -154,3 +156,20 @@ async def test_a_missing_model_fails_without_a_process(tmp_path: Path) -> None:
         await life.running
     assert life.engine.state.phase == Phase.FAILED
     assert life.engine.process is None
+
+
+def test_a_missing_plugin_is_said_before_anything_starts(tmp_path: Path) -> None:
+    def not_installed(name: str) -> object:
+        raise PackageNotFoundError(name)
+
+    found = inspect(write_model(tmp_path, quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True}))
+    with pytest.raises(StartError, match="pip install --no-deps vllm-bnb-plugin bitsandbytes"):
+        check_plugin(found, "0.32.0", not_installed)
+    check_plugin(found, "0.27.1", not_installed)
+
+
+async def test_a_model_without_a_chat_template_is_pointed_out(tmp_path: Path, model_folder: Path) -> None:
+    life = Life(tmp_path, model_folder)
+    await life.until(Phase.READY)
+    assert any("chat_template: FILE" in line for line in life.said)
+    await life.stop()

@@ -14,8 +14,8 @@ FAST = Watchdog(interval="1ms", probe_after="5ms", stalled_after="60ms")
 class Scripted:
     """An engine behind `ask`: which of its paths answer, and how many tokens it has made."""
 
-    def __init__(self, *, metrics: bool = True, work: bool = True, flows: bool = False):
-        self.metrics, self.work, self.flows = metrics, work, flows
+    def __init__(self, *, metrics: bool = True, work: bool = True, flows: bool = False, status: int = 200):
+        self.metrics, self.work, self.flows, self.status = metrics, work, flows, status
         self.tokens = 0
         self.bodies: list[Any] = []
         self.paths: list[str] = []
@@ -37,7 +37,7 @@ class Scripted:
         if not self.work:
             await asyncio.sleep(timeout)
             raise TimeoutError
-        return Answer(200, b"{}")
+        return Answer(self.status, b"{}")
 
     def client(self, task: Any = "generate", **more: Any) -> watch.EngineClient:
         return watch.EngineClient("unix:/s", "m", task, ask=self.ask, **more)
@@ -100,3 +100,15 @@ async def test_priority_is_sent_only_where_it_is_taken() -> None:
     await engine.client().one_token(1)
     await engine.client(priority=False).one_token(1)
     assert [("priority" in body) for body in engine.bodies] == [True, False]
+
+
+async def test_a_model_that_takes_no_probe_is_asked_for_its_health() -> None:
+    engine = Scripted(status=404)
+    client = engine.client()
+    assert await client.one_token(1)
+    assert await client.one_token(1)
+    assert engine.paths == ["/v1/completions", "/health"]
+
+
+async def test_a_probe_that_fails_inside_the_engine_is_no_token() -> None:
+    assert not await Scripted(status=500).client().one_token(1)
