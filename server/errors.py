@@ -17,6 +17,7 @@
         ├── RequestTimeout        408
         ├── BodyTooLarge          413
         ├── HeadersTooLarge       431
+        ├── InternalError         500: a fault of the gateway itself
         ├── UpstreamError         502: the engine broke off or sent what is not HTTP
         ├── EngineUnavailable     503 with Retry-After: loading, restarting, draining
         └── UpstreamTimeout       504
@@ -131,6 +132,12 @@ class BodyTooLarge(RequestError):
 class HeadersTooLarge(RequestError):
     status = 431
     code = "headers_too_large"
+
+
+class InternalError(RequestError):
+    status = 500
+    type = "server_error"
+    code = "internal_error"
 
 
 class UpstreamError(RequestError):

@@ -17,7 +17,7 @@ class Peek(msgspec.Struct):
 
     model: str | None = None
     stream: bool | None = None
-    stream_options: msgspec.Raw | None = None
+    stream_options: msgspec.Raw = msgspec.Raw(b"")  # empty: absent
 
 
 class StreamOptions(msgspec.Struct):
@@ -46,14 +46,14 @@ def peek(body: bytes) -> Peek:
         raise malformed(body) from None
 
 
-def asks_usage(options: msgspec.Raw | None) -> bool:
+def asks_usage(options: msgspec.Raw) -> bool:
     """Whether `stream_options` asks for the usage chunk. What is no such object is for the engine to refuse."""
-    if options is None:
+    if bytes(options) in (b"", b"null"):
         return False
     try:
         return bool(_stream_options.decode(options).include_usage)
     except msgspec.DecodeError:
-        return False
+        return True  # left as it is
 
 
 def fields_of(body: bytes) -> Fields:

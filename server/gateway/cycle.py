@@ -53,17 +53,16 @@ class Cycle:
         finally:  # cheaper than a callback of the task, which would go through the loop once more
             assert self.task is not None
             self.protocol.state.tasks.discard(self.task)
+            if not self.complete and not self.gone:  # cancelled, or half an answer, which can only be cut off
+                self.gone = True
+                self.protocol.transport.abort()
 
     async def _answer(self, app: App) -> None:
         try:
             await app(self.scope, self.receive, self.send)
         except Exception:
             logging.getLogger("sllm").exception("%s %s failed", self.scope["method"], self.scope["path"])
-        if self.complete or self.gone:
-            return
-        if self.started:  # half an answer can only be cut off
-            self.gone = True
-            self.protocol.transport.abort()
+        if self.complete or self.gone or self.started:
             return
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(INTERNAL))]
         self.head = b""

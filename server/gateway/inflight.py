@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from server.gateway.call import Call
-from server.gateway.upstream.errors import Left
+from server.gateway.upstream.errors import Broken, Left
 
 
 class Drain:
@@ -40,6 +40,12 @@ class InFlight:
                 self.watchers.add(task)
                 task.add_done_callback(self.watchers.discard)
             call.ticks += 1
+
+    def cut(self, why: str) -> None:
+        """End every exchange with an engine; its client gets an error."""
+        for call in list(self.calls):
+            if call.connection is not None:
+                call.connection.abort(Broken(why))
 
 
 async def _watch(call: Call) -> None:

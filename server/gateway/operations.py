@@ -9,7 +9,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from server.errors import InvalidRequest, MethodNotAllowed, RequestError, UnknownRoute
+from server.errors import InternalError, InvalidRequest, MethodNotAllowed, RequestError, UnknownRoute
 from server.gateway.catalogue import Engine
 from server.gateway.engine_metrics import engine_metrics
 from server.gateway.steps.admit import new_request_id
@@ -25,12 +25,14 @@ NOT_STORED = "Responses are not stored by this server: keep the conversation and
 def add_routes(app: GatewayApp) -> None:
     catalogue = app.catalogue
 
-    @app.api_route("/health", methods=["GET", "HEAD"], tags=["operations"])
+    @app.head("/health", include_in_schema=False)
+    @app.get("/health", tags=["operations"])
     async def health() -> dict[str, str]:
         """The process is up. Whether models answer is what /ready says."""
         return {"status": "ok"}
 
-    @app.api_route("/ready", methods=["GET", "HEAD"], tags=["operations"])
+    @app.head("/ready", include_in_schema=False)
+    @app.get("/ready", tags=["operations"])
     async def ready() -> JSONResponse:
         """200 when every model takes requests, else 503 with the phase of each."""
         models = [_standing(e) for e in catalogue.engines.values()]
@@ -46,12 +48,14 @@ def add_routes(app: GatewayApp) -> None:
         text = app.metrics.text() + await engine_metrics(list(catalogue.engines.values()))
         return Response(text, media_type="text/plain; version=0.0.4")
 
-    @app.api_route("/v1/models", methods=["GET", "HEAD"], tags=["models"])
+    @app.head("/v1/models", include_in_schema=False)
+    @app.get("/v1/models", tags=["models"])
     async def list_models() -> dict[str, Any]:
         """Everything that can be called as `model`: models, adapters, personas."""
         return catalogue.cards()
 
-    @app.api_route("/v1/models/{model:path}", methods=["GET", "HEAD"], tags=["models"])
+    @app.head("/v1/models/{model:path}", include_in_schema=False)
+    @app.get("/v1/models/{model:path}", tags=["models"])
     async def retrieve_model(model: str) -> dict[str, Any]:
         return catalogue.card(model)
 
@@ -72,6 +76,7 @@ def add_routes(app: GatewayApp) -> None:
 
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestError, _request_error)
+    app.add_exception_handler(Exception, _unforeseen)
 
 
 def _standing(engine: Engine) -> dict[str, Any]:
@@ -102,6 +107,10 @@ async def _http_error(request: Request, error: Exception) -> Response:
         hint = f"did you mean {near}?" if near else "GET /docs lists the routes."
         return await _request_error(request, UnknownRoute(f"There is no route {method} {path[:200]}: {hint}"))
     return await _request_error(request, InvalidRequest(str(error.detail)))
+
+
+async def _unforeseen(request: Request, error: Exception) -> Response:
+    return await _request_error(request, InternalError("The gateway failed on this request; its log has the cause."))
 
 
 async def _request_error(request: Request, error: Exception) -> Response:

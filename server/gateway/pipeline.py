@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
-from server.errors import RequestError
+from server.errors import InternalError, RequestError
 from server.gateway.answers import CLOSE, headers_of, reply
 from server.gateway.call import Call, ClientGone, Receive, Scope, Send
 from server.gateway.inflight import InFlight
@@ -22,12 +22,6 @@ from server.gateway.steps.resolve import Resolve
 
 Step = Callable[[Call], Awaitable[bool | None] | bool | None]
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-
-class Internal(RequestError):
-    status = 500
-    type = "server_error"
-    code = "internal_error"
 
 
 class Pipeline:
@@ -67,7 +61,7 @@ class Pipeline:
         except Exception:
             logging.getLogger("sllm").exception("request %s failed", call.request_id.decode())
             await self._refuse(
-                call, Internal(f"The gateway failed on this request; its log has the cause under {call.request_id.decode()}.")
+                call, InternalError(f"The gateway failed on this request; its log has the cause under {call.request_id.decode()}.")
             )
         finally:
             self.inflight.discard(call)

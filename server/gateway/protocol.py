@@ -63,6 +63,7 @@ class Protocol(asyncio.Protocol):
         self.headers: list[tuple[bytes, bytes]] = []
         self.head_bytes = 0
         self.expects = False
+        self.upgrading = False
 
     # asyncio.Protocol
 
@@ -92,11 +93,9 @@ class Protocol(asyncio.Protocol):
             self.quiet = 0.0
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # No protocol to switch to: the request is answered as it is, and nothing is read after it.
-            if self.running is not None:
-                self.running.keep_alive = False
-            self.fault = InvalidRequest("No other protocol is spoken here.")
+        except httptools.HttpParserUpgrade as stop:
+            self._without_upgrade(data[stop.args[0] :])
+            return
         except httptools.HttpParserError as error:
             self._refuse(self.fault or InvalidRequest(_not_http(data, error), code="invalid_http"))
             return
@@ -125,6 +124,9 @@ class Protocol(asyncio.Protocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        if self.parser.should_upgrade() and any(name == b"upgrade" for name, _ in self.headers):
+            self.upgrading = True  # the parser takes what follows for another protocol
+            return
         path, raw_path, query = _urls.get(self.url) or _split(self.url)
         parser = self.parser
         version = parser.get_http_version()
@@ -164,6 +166,8 @@ class Protocol(asyncio.Protocol):
             self.pause_reading()
 
     def on_message_complete(self) -> None:
+        if self.upgrading:
+            return
         cycle, self.reading = self.reading, None
         self.discarded = 0
         self.quiet = 0.0
@@ -261,6 +265,23 @@ class Protocol(asyncio.Protocol):
     def _run(self, cycle: Cycle) -> None:
         self.running = cycle
         cycle.start(self.app)
+
+    def _without_upgrade(self, rest: bytes) -> None:
+        """Read the request again as if it had not asked for another protocol, which a server may do (RFC 9110, 7.8).
+
+        Java's HttpClient asks for h2c on every plain connection and sends its body at once.
+        """
+        if not self.upgrading:  # CONNECT
+            self.fault = InvalidRequest("No other protocol is spoken here.")
+            if self.running is not None:
+                self.running.keep_alive = False
+            return
+        lines = [self.parser.get_method() + b" " + self.url + b" HTTP/1.1"]
+        lines += [name + b": " + value for name, value in self.headers if name not in (b"upgrade", b"connection", b"http2-settings")]
+        if any(name == b"connection" and b"close" in value.lower() for name, value in self.headers):
+            lines.append(b"connection: close")
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
 
     def _too_large(self) -> HeadersTooLarge:
         return HeadersTooLarge(f"The request line and headers exceed {self.limits.max_headers} bytes or {MAX_HEADERS} headers.")

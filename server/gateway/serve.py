@@ -64,7 +64,10 @@ class GatewayServer(Server):
                     protocol.sweep(elapsed)
             if self.parent and os.getppid() != self.parent:
                 self.should_exit = self.force_exit = True
-        if self.drain_until and (not self.gateway.inflight.calls or time.monotonic() > self.drain_until):
+        if self.drain_until and not self.gateway.inflight.calls:
+            self.should_exit = True
+        elif self.drain_until and time.monotonic() > self.drain_until:
+            self.gateway.inflight.cut("the server is shutting down")
             self.should_exit = True
         return await super().on_tick(counter)
 

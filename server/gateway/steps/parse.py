@@ -41,7 +41,7 @@ class Parse:
         if seen.stream:
             call.stream = True
             call.include_usage = asks_usage(seen.stream_options)
-            call.has_stream_options = seen.stream_options is not None
+            call.has_stream_options = bool(bytes(seen.stream_options))
 
     async def _rest(self, call: Call, first: bytes) -> bytes:
         """A body that comes in several pieces."""
