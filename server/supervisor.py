@@ -148,7 +148,8 @@ class Supervisor:
         draining.cancel()
         hurry.cancel()
         await asyncio.gather(*(engine.stop(0 if self.hurry.is_set() else ENGINE_GRACE) for engine in engines))
-        say("stopped")
+        if self.ended.is_set():
+            say("stopped")
 
     def _catch_signals(self) -> None:
         def caught() -> None:

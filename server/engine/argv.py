@@ -59,7 +59,7 @@ def command(parts: Parts, machine: Machine, environ: Mapping[str, str]) -> Comma
         **(chat(parts) if task_of(parts) == "generate" else {}),
         **lora(parts),
         **memory(parts, machine),
-        **{_name(key): value for key, value in parts.model.engine_args.items()},
+        **engine_args(parts),
     }
     argv = (*machine.command, str(parts.checkpoint.path), *render(flags))
     return Command(argv, {**environment(parts, machine), **environ})
@@ -72,8 +72,7 @@ def task_of(parts: Parts) -> Task:
 
 def takes_priority(parts: Parts) -> bool:
     """Whether requests may carry `priority`: vLLM refuses it under another scheduling policy."""
-    policy = {_name(key): value for key, value in parts.model.engine_args.items()}.get("scheduling-policy", "priority")
-    return task_of(parts) == "generate" and policy == "priority"
+    return task_of(parts) == "generate" and engine_args(parts).get("scheduling-policy", "priority") == "priority"
 
 
 def serving(parts: Parts) -> Flags:
@@ -181,7 +180,7 @@ def environment(parts: Parts, machine: Machine) -> dict[str, str]:
     }
     if machine.kind == "cuda":
         return env
-    if cpu_cache(parts, machine) % GIB == 0:
+    if cpu_cache(parts, machine) % GIB == 0 and "kv-cache-memory-bytes" not in engine_args(parts):
         env["VLLM_CPU_KVCACHE_SPACE"] = str(cpu_cache(parts, machine) // GIB)
     # One core stays with the API servers and the gateway; engines share the rest.
     threads = max(1, (machine.cpus - 1) // parts.engines)
@@ -226,5 +225,6 @@ def render(flags: Mapping[str, Any]) -> list[str]:
     return argv
 
 
-def _name(key: str) -> str:
-    return key.lstrip("-").replace("_", "-")
+def engine_args(parts: Parts) -> Flags:
+    """The user's own flags, spelled as vLLM spells them: `max_num_seqs` and `--max-num-seqs` are one."""
+    return {key.lstrip("-").replace("_", "-"): value for key, value in parts.model.engine_args.items()}

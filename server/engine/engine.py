@@ -86,7 +86,8 @@ class Engine:
             self.work.cancel()  # no more questions to an engine that ends
         if self.process:
             await self.process.stop(grace)
-        self._enter(Phase.STOPPED)
+        if self.state.phase != Phase.FAILED:
+            self._enter(Phase.STOPPED)
 
     async def _parts(self) -> argv.Parts:
         def report(detail: str) -> None:
@@ -180,8 +181,8 @@ class Engine:
         took = f" after {now - self.phase_began:.1f} s" if phase in (Phase.WARMING_UP, Phase.READY) else ""
         if phase != Phase.WARMING_UP:
             self.phase_began = now if phase != Phase.READY else self.phase_began
-        self._update(phase=phase, since=time.time(), detail=detail, **changes)
         self.stack.say(f"{self.model.name}: {phase}{took}{': ' + detail if detail else ''}")
+        self._update(phase=phase, since=time.time(), detail=detail, **changes)
 
     def _update(self, **changes: object) -> None:
         self.state = msgspec.structs.replace(self.state, **changes)

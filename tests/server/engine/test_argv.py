@@ -167,6 +167,11 @@ def test_a_small_memory_gets_a_tenth_as_cache(parts: argv.Parts) -> None:
     assert "VLLM_CPU_KVCACHE_SPACE" not in argv.command(parts, small, {}).env
 
 
+def test_the_users_own_cache_flag_is_not_overruled_by_our_variable(parts: argv.Parts) -> None:
+    command = argv.command(of(parts, engine_args={"kv_cache_memory_bytes": 1000}), CPU, {})
+    assert "VLLM_CPU_KVCACHE_SPACE" not in command.env
+
+
 def test_the_configured_cache_size_counts_on_both_kinds(parts: argv.Parts) -> None:
     wanted = of(parts, kv_cache_memory="2GiB")
     assert argv.command(wanted, CPU, {}).env["VLLM_CPU_KVCACHE_SPACE"] == "2"
