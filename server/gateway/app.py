@@ -81,6 +81,7 @@ class GatewayApp(FastAPI):
             if endpoint is not None:
                 await endpoint(scope, receive, send)
                 return
+            receive, send = operations.logged(self, scope, receive, send)
         await super().__call__(scope, receive, send)
 
 

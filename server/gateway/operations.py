@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
@@ -10,15 +11,17 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from server.errors import InternalError, InvalidRequest, MethodNotAllowed, RequestError, UnknownRoute
+from server.gateway.call import Call, Receive, Scope, Send
 from server.gateway.catalogue import Engine
 from server.gateway.engine_metrics import engine_metrics
-from server.gateway.steps.admit import new_request_id
+from server.gateway.steps.admit import give_id
 from server.nearest import nearest
 from server.state import Phase
 
 if TYPE_CHECKING:
     from server.gateway.app import GatewayApp
 
+POLLED = frozenset(("/health", "/ready", "/metrics"))
 NOT_STORED = "Responses are not stored by this server: keep the conversation and send it in `input`."
 
 
@@ -79,6 +82,23 @@ def add_routes(app: GatewayApp) -> None:
     app.add_exception_handler(Exception, _unforeseen)
 
 
+def logged(app: GatewayApp, scope: Scope, receive: Receive, send: Send) -> tuple[Receive, Send]:
+    """Give a request outside the pipeline its id and its line in the log; what machines poll gets no line."""
+    call = Call(scope, receive, send, scope["path"][:200])
+    give_id(call)
+
+    async def send_and_log(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            call.status = message["status"]
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", call.request_id)]
+        await send(message)
+        over = message["type"] == "http.response.body" and not message.get("more_body")
+        if over and app.access_log is not None and call.path not in POLLED:
+            app.access_log.add(call, call.status, time.perf_counter() - call.when)
+
+    return receive, send_and_log
+
+
 def _standing(engine: Engine) -> dict[str, Any]:
     """Where an engine stands; `seconds` in this phase; `last_token` seconds ago, null before the first."""
     now = time.time()
@@ -115,8 +135,7 @@ async def _unforeseen(request: Request, error: Exception) -> Response:
 
 async def _request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
-    headers = {"x-request-id": new_request_id().decode(), **error.headers}
-    return Response(error.body(), status_code=error.status, media_type="application/json", headers=headers)
+    return Response(error.body(), status_code=error.status, media_type="application/json", headers=error.headers)
 
 
 def _methods(app: GatewayApp) -> dict[str, set[str]]:

@@ -73,6 +73,8 @@ class Watcher:
         engine.last_token = state.last_token
         engine.max_model_len = state.max_model_len or engine.max_model_len
         if state.address and state.address != engine.address:
+            for old in engine.upstreams:
+                old.pool.close()
             engine.balancer = self._balancer((state.address,))
             engine.address = state.address
         engine.ready = state.phase is Phase.READY and engine.balancer is not None
@@ -85,7 +87,7 @@ class Watcher:
         """Connect to every upstream of somebody else's now and then, so that /ready is true before a request fails."""
         while True:
             for engine, _ in self.external:
-                reached = [await _reaches(upstream) for upstream in engine.upstreams]
+                reached = await asyncio.gather(*(_reaches(upstream) for upstream in engine.upstreams))
                 engine.phase = Phase.READY if any(reached) else Phase.LOADING
                 engine.detail = "" if any(reached) else f"no upstream can be reached: {engine.address}"
             await asyncio.sleep(CALM if all(e.phase is Phase.READY for e, _ in self.external) else PROBE)

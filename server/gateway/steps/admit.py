@@ -21,16 +21,21 @@ class Admit:
         self.drain = drain
 
     def __call__(self, call: Call) -> None:
-        for name, value in call.scope["headers"]:
-            if name == b"x-request-id":
-                if 0 < len(value) <= 128 and _SANE.issuperset(value):
-                    call.request_id = value
-                break
-        if not call.request_id:
-            call.request_id = new_request_id()
+        give_id(call)
         if self.drain.active:
             call.closing = True
             raise EngineUnavailable("The server is shutting down: try again, it may be back soon.", retry_after=10, code="draining")
+
+
+def give_id(call: Call) -> None:
+    """The client's own X-Request-Id if it is one, else a new id."""
+    for name, value in call.scope["headers"]:
+        if name == b"x-request-id":
+            if 0 < len(value) <= 128 and _SANE.issuperset(value):
+                call.request_id = value
+                return
+            break
+    call.request_id = new_request_id()
 
 
 def new_request_id() -> bytes:

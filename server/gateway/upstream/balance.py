@@ -81,11 +81,6 @@ class Balancer:
             upstream.out_until = upstream.failed_at + self.rules.eject_for
             self.healthy = False
 
-    @property
-    def reachable(self) -> bool:
-        """Whether at least one upstream takes requests."""
-        return any(not u.failures or not u.out_until for u in self.upstreams)
-
 
 def _outstanding(upstream: Upstream) -> int:
     return upstream.outstanding

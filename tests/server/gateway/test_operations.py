@@ -219,6 +219,15 @@ async def test_one_line_a_request(engine: Scripted, gateway: Gateways) -> None:
     assert (second["status"], second["error"]) == (400, "invalid_json")
 
 
+async def test_other_routes_are_logged_too_but_not_what_machines_poll(engine: Scripted, gateway: Gateways) -> None:
+    async with gateway(engine) as running, running.http() as http:
+        for path in ("/health", "/ready", "/metrics", "/v1/models", "/nope"):
+            answer = await http.get(path)
+        lines = running.log
+    assert [(line["path"], line["status"]) for line in lines] == [("/v1/models", 200), ("/nope", 404)]
+    assert lines[1]["id"] == answer.headers["x-request-id"]
+
+
 async def test_many_streams_at_once_lose_nothing(gateway: Gateways) -> None:
     count, length = 200, 60
     async with Scripted(sse([str(i) for i in range(length)])) as engine, gateway(engine) as running:
