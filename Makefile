@@ -62,6 +62,7 @@ demo-model: install ## Train the demo model and its draft from scratch (30 minut
 	@$(BIN)/python models/demo/train.py $(ARGS)
 
 bench-gateway: install ## Measure the gateway beside vllm-router; writes benchmarks/results/gateway
+	@$(BIN)/python -m benchmarks.peers
 	@$(BIN)/python -m benchmarks.gateway $(ARGS)
 
 bench-startup: install ## Measure from the command to the first token; writes benchmarks/results/startup
