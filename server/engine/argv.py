@@ -175,6 +175,7 @@ def environment(parts: Parts, machine: Machine) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "600",
         "VLLM_LOGGING_COLOR": "0",
+        "VLLM_LOG_STATS_INTERVAL": "60",
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONWARNINGS": "ignore::DeprecationWarning,ignore::FutureWarning",
     }

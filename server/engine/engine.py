@@ -159,7 +159,9 @@ class Engine:
         def progressed() -> None:
             self._update(last_token=time.time())
 
-        stalled = await self._until_it_ends(process, watch.until_stalled(client, self.stack.settings.watchdog, progressed))
+        computed = process.cpu_seconds if self.stack.machine.kind == "cpu" else None
+        watching = watch.until_stalled(client, self.stack.settings.watchdog, progressed, computed=computed)
+        stalled = await self._until_it_ends(process, watching)
         if self.stopping:
             return True, STOPPED
         if stalled is None:

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from server.engine.guardian import descendants
+
 GUARDIAN = Path(__file__).with_name("guardian.py")
 KEPT_LOGS = 3
 
@@ -56,6 +58,15 @@ class EngineProcess:
         """End the tree now, whatever state it is in. Returns the exit status."""
         self._order(b"kill\n")
         return await asyncio.shield(self.exited)
+
+    def cpu_seconds(self) -> float:
+        """CPU time that the engine's processes have used, seconds."""
+        ticks = 0
+        for pid in descendants(self.guardian.pid):
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+                ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def tail(self, size: int = 64 * 1024) -> str:
         """The last `size` bytes of the log, as text."""

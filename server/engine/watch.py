@@ -22,6 +22,7 @@ COUNTERS = re.compile(
     rb"^vllm:(?:iteration_tokens_total_(?:count|sum)|generation_tokens_total|prompt_tokens_total)(?:\{[^}]*\})? (\S+)", re.MULTILINE
 )
 
+PATIENCE = 10
 AHEAD = -1000  # before everything that waits: a full queue is not a stall
 
 Ask = Callable[..., Awaitable[client.Answer]]
@@ -104,24 +105,33 @@ async def until_ready(engine: EngineClient, answering: Callable[[], None], poll:
 
 
 async def until_stalled(
-    engine: EngineClient, settings: Watchdog, progressed: Callable[[], None], now: Callable[[], float] = time.monotonic
+    engine: EngineClient,
+    settings: Watchdog,
+    progressed: Callable[[], None],
+    *,
+    computed: Callable[[], float] | None = None,
+    now: Callable[[], float] = time.monotonic,
 ) -> str:
     """Watch until the engine has made no progress for `stalled_after`; says what was seen, in words.
 
-    `progressed` is called at each sign of progress.
+    `progressed` is called at each sign of progress. `computed` gives the seconds of CPU time that the engine has used, where
+    they mean something: without a GPU one step over a long prompt can take longer than `stalled_after`, and an engine that
+    computes gets PATIENCE times as long. With a GPU a hung engine computes too: it spins.
     """
     last, seen = now(), None
+    computed_then = computed() if computed else 0.0
     probe: asyncio.Task[bool] | None = None
     try:
         while True:
             tokens = await engine.progress(timeout=max(settings.interval, 1.0))
             answered = probe is not None and probe.done() and probe.result()
             if answered or (tokens is not None and tokens != seen and seen is not None):
-                last = now()
+                last, computed_then = now(), computed() if computed else 0.0
                 progressed()
             seen = tokens if tokens is not None else seen
             quiet = now() - last
-            if quiet >= settings.stalled_after:
+            computes = computed is not None and computed() - computed_then > quiet / 2
+            if quiet >= settings.stalled_after * (PATIENCE if computes else 1):
                 return f"no token for {quiet:.0f} s, and a request of one token was not answered"
             if probe is not None and probe.done():
                 probe = None

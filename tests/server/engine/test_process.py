@@ -107,6 +107,16 @@ asyncio.run(main())
     await gone(child)
 
 
+async def test_the_engines_cpu_time_is_counted(tmp_path: Path) -> None:
+    script = "while True: pass"
+    process = await EngineProcess.start((sys.executable, "-c", script), os.environ, tmp_path / "e.log")
+    async with asyncio.timeout(20):
+        while process.cpu_seconds() < 0.2:
+            await asyncio.sleep(0.05)
+    await process.kill()
+    assert process.cpu_seconds() == 0.0
+
+
 def test_logs_are_rotated_and_a_few_are_kept(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "engine-m.log"
     for number in range(6):

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
@@ -112,3 +113,17 @@ async def test_a_model_that_takes_no_probe_is_asked_for_its_health() -> None:
 
 async def test_a_probe_that_fails_inside_the_engine_is_no_token() -> None:
     assert not await Scripted(status=500).client().one_token(1)
+
+
+async def test_an_engine_that_computes_a_long_step_gets_more_time() -> None:
+    client = Scripted(work=False).client()
+    began = time.monotonic()
+    said = await asyncio.wait_for(watch.until_stalled(client, FAST, lambda: None, computed=time.monotonic), 10)  # computes all the time
+    assert time.monotonic() - began > 5 * FAST.stalled_after
+    assert "no token for" in said
+
+
+async def test_an_engine_that_computes_nothing_gets_no_more_time() -> None:
+    began = time.monotonic()
+    await asyncio.wait_for(watch.until_stalled(Scripted(work=False).client(), FAST, lambda: None, computed=lambda: 3.0), 10)
+    assert time.monotonic() - began < 5 * FAST.stalled_after
