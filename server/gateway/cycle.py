@@ -149,6 +149,7 @@ class Cycle:
         if self.head:
             raise RuntimeError("http.response.start twice")
         parts = [STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+        add = parts.extend
         framed = closing = False
         lines = 2
         for name, value in (*self.protocol.state.default_headers, *headers):
@@ -159,7 +160,7 @@ class Cycle:
                 closing = True
                 if value.lower() == b"close":
                     self.keep_alive = False
-            parts += (name, b": ", value, b"\r\n")
+            add((name, b": ", value, b"\r\n"))
             lines += 1
         if not framed:
             if status in NO_BODY or self.scope["method"] == "HEAD":
