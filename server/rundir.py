@@ -21,7 +21,9 @@ LONGEST_BASE = 60  # a Unix socket's path has 108 bytes at most
 def listen(host: str, port: int) -> socket.socket:
     """A socket bound to `host` and `port` that listens and can be inherited. Raises PortTaken, StartError."""
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        # localhost is both ::1 and 127.0.0.1; clients expect the latter.
+        family, kind, _, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
     except (OSError, UnicodeError):
         raise StartError(f"'{host}' is no address of this machine: try --host 127.0.0.1, or --host 0.0.0.0 for every network") from None
     listener = socket.socket(family, kind)

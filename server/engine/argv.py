@@ -20,8 +20,6 @@ from server.engine.machine import Machine
 from server.settings import Model, Speculative
 
 GIB = 2**30
-GPU_SHARE = 0.92  # vLLM's default on large GPUs; divided among the engines
-EMBEDDING_SHARE = 0.08  # weights of at most a few GiB and no long KV cache
 CPU_KV_CACHE = GIB
 SEQUENCES_ON_CPU = 256
 LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # the values that --max-lora-rank takes
@@ -192,21 +190,6 @@ def environment(parts: Parts, machine: Machine) -> dict[str, str]:
         # Left to itself each engine binds its threads to the same cores.
         env |= {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(threads)}
     return env
-
-
-def gpu_shares(tasks: Mapping[str, Task]) -> dict[str, float | None]:
-    """Each engine's part of the GPU by name: small ones for embedding and scoring, the rest divided among the chat models.
-
-    A single engine gets None, which is vLLM's own default.
-    """
-    if len(tasks) == 1:
-        return dict.fromkeys(tasks)
-    small = [name for name, task in tasks.items() if task != "generate"]
-    large = [name for name in tasks if name not in small]
-    if not large:
-        return {name: round(GPU_SHARE / len(small), 3) for name in small}
-    left = GPU_SHARE - EMBEDDING_SHARE * len(small)
-    return {name: EMBEDDING_SHARE if name in small else round(left / len(large), 3) for name in tasks}
 
 
 def render(flags: Mapping[str, Any]) -> list[str]:

@@ -18,10 +18,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from server.engine import argv, diagnose, watch
-from server.engine.checkpoint import Checkpoint, Task, plugin_needed
+from server.engine.checkpoint import Checkpoint, plugin_needed
 from server.engine.machine import Machine
 from server.engine.process import EngineProcess
 from server.engine.resolve import Resolved, resolve
+from server.engine.shares import Need, gpu_shares
 from server.errors import EngineFailed, StartError
 from server.settings import Model, Settings
 from server.state import EngineState, Phase
@@ -48,7 +49,7 @@ class Stack:
     say: Say
     gate: asyncio.Semaphore
     build: Build = argv.command
-    tasks: dict[str, asyncio.Future[Task]] = field(default_factory=dict)
+    needs: dict[str, asyncio.Future[Need | None]] = field(default_factory=dict)
 
 
 class Engine:
@@ -63,7 +64,7 @@ class Engine:
         self.stopping = False
         self.phase_began = time.monotonic()
         self.state = EngineState(model=model.name, phase=Phase.RESOLVING, since=time.time(), address=f"unix:{self.socket}")
-        stack.tasks[model.name] = asyncio.get_running_loop().create_future()
+        stack.needs[model.name] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
         try:
@@ -74,8 +75,8 @@ class Engine:
             self._enter(Phase.FAILED, error.message)
             raise
         finally:
-            if not (told := self.stack.tasks[self.model.name]).done():
-                told.set_result("generate")  # the others need not wait for one that failed
+            if not (told := self.stack.needs[self.model.name]).done():
+                told.set_result(None)  # the others need not wait for one that failed
             if self.process:
                 await self.process.kill()
 
@@ -98,16 +99,18 @@ class Engine:
         check_plugin(found.checkpoint, self.stack.machine.version)
         if task == "generate" and not (found.checkpoint.chat_template or self.model.chat_template):
             self.stack.say(f"{self.model.name}: no chat template: only /v1/completions answers; set `chat_template: FILE` for chat")
-        self.stack.tasks[self.model.name].set_result(task)
+        gpus = int(self.model.engine_args.get("tensor-parallel-size") or self.model.engine_args.get("tensor_parallel_size") or 1)
+        self.stack.needs[self.model.name].set_result(Need(task, found.checkpoint.weight_bytes // gpus))
         self._update(task=task, max_model_len=found.checkpoint.max_model_len)
         share = None
         if self.stack.machine.kind == "cuda":
-            share = argv.gpu_shares({name: await told for name, told in self.stack.tasks.items()})[self.model.name]
+            needs = {name: need for name, told in self.stack.needs.items() if (need := await told)}
+            share = gpu_shares(needs, self.stack.machine.gpu_memory)[self.model.name]
         return argv.Parts(
             model=self.model,
             checkpoint=found.checkpoint,
             socket=self.socket,
-            engines=len(self.stack.tasks),
+            engines=len(self.stack.needs),
             share=share,
             adapters=found.adapters,
             adapter_rank=found.adapter_rank,

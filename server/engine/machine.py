@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,13 +20,17 @@ Kind = Literal["cuda", "cpu"]
 
 @dataclass(frozen=True)
 class Machine:
-    """`memory` is what is available in bytes; `version` is vLLM's; `command` is how its server is started."""
+    """`memory` is what is available in bytes; `version` is vLLM's; `command` is how its server is started.
+
+    `gpu_memory` is the size of the smallest GPU in bytes, 0 where there is none or it is not known.
+    """
 
     kind: Kind
     cpus: int
     memory: int
     version: str
     command: tuple[str, ...]
+    gpu_memory: int = 0
 
 
 def look(engine: Literal["auto", "cuda", "cpu"] = "auto") -> Machine:
@@ -40,7 +45,8 @@ def look(engine: Literal["auto", "cuda", "cpu"] = "auto") -> Machine:
         raise StartError("`engine: cuda` needs the GPU build of vLLM, and the CPU build is installed: run `make serve ENGINE=cuda`")
     if kind == "cuda" and not nvidia_driver():
         raise StartError("`engine: cuda` needs an NVIDIA driver, and none answers: run `nvidia-smi`, or set `engine: cpu`")
-    return Machine(kind, cpus(), available_memory(), version, server_command(distribution))
+    gpu = gpu_memory() if kind == "cuda" else 0
+    return Machine(kind, cpus(), available_memory(), version, server_command(distribution), gpu)
 
 
 def installed() -> tuple[str, str] | None:
@@ -65,14 +71,24 @@ def server_command(distribution: str) -> tuple[str, ...]:
 
 def nvidia_driver() -> bool:
     """Whether an NVIDIA driver answers and names a GPU."""
+    return "GPU" in _nvidia_smi("-L")
+
+
+def gpu_memory() -> int:
+    """Bytes of the smallest GPU, 0 where it is not known."""
+    sizes = re.findall(r"^(\d+)", _nvidia_smi("--query-gpu=memory.total", "--format=csv,noheader,nounits"), re.MULTILINE)
+    return min((int(size) * 2**20 for size in sizes), default=0)
+
+
+def _nvidia_smi(*words: str) -> str:
     smi = shutil.which("nvidia-smi")
     if not smi:
-        return False
+        return ""
     try:
-        done = subprocess.run([smi, "-L"], capture_output=True, timeout=20, check=False)
+        done = subprocess.run([smi, *words], capture_output=True, timeout=20, check=False, text=True)
     except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0 and b"GPU" in done.stdout
+        return ""
+    return done.stdout if done.returncode == 0 else ""
 
 
 def cpus() -> int:

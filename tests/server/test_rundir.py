@@ -16,6 +16,11 @@ def test_a_free_port_is_taken_for_port_zero() -> None:
         assert listener.get_inheritable()
 
 
+def test_localhost_is_what_clients_take_it_for() -> None:
+    with rundir.listen("localhost", 0) as listener:
+        assert listener.getsockname()[0] == "127.0.0.1"
+
+
 def test_a_taken_port_names_it_and_the_flag() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

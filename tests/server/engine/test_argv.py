@@ -211,19 +211,6 @@ def test_the_share_of_the_gpu_is_given_or_the_users_own(parts: argv.Parts) -> No
     assert flags(replace(of(parts, gpu_memory_utilization=0.7), share=0.4), GPU)["--gpu-memory-utilization"] == "0.7"
 
 
-@pytest.mark.parametrize(
-    ("tasks", "shares"),
-    [
-        ({"a": "generate"}, {"a": None}),
-        ({"a": "generate", "b": "generate"}, {"a": 0.46, "b": 0.46}),
-        ({"a": "generate", "e": "embed"}, {"a": 0.84, "e": 0.08}),
-        ({"e": "embed", "s": "score"}, {"e": 0.46, "s": 0.46}),
-    ],
-)
-def test_a_gpu_is_divided_among_its_engines(tasks: Any, shares: Any) -> None:
-    assert argv.gpu_shares(tasks) == pytest.approx(shares)
-
-
 def test_priorities_are_taken_unless_the_policy_is_another(parts: argv.Parts) -> None:
     assert argv.takes_priority(parts)
     assert not argv.takes_priority(of(parts, engine_args={"scheduling_policy": "fcfs"}))

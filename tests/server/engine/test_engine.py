@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 
 from server.engine.checkpoint import inspect
 from server.engine.engine import Engine, Stack, check_plugin
+from server.engine.machine import Machine
+from server.engine.shares import Need
 from server.errors import EngineFailed, ModelNotFound, StartError
 from server.settings import Model, Restart, Settings, Watchdog
 from server.state import EngineState, Phase
@@ -21,7 +24,7 @@ from tests.server.engine.conftest import CPU, alive, fake, write_model
 class Life:
     """An engine on the fake, and what it published and said."""
 
-    def __init__(self, tmp_path: Path, model: Path, *faults: str, **restart: Any):
+    def __init__(self, tmp_path: Path, model: Path, *faults: str, machine: Machine = CPU, **restart: Any):
         self.states: list[EngineState] = []
         self.said: list[str] = []
         self.settings = Settings(
@@ -31,7 +34,7 @@ class Life:
         )
         self.stack = Stack(
             settings=self.settings,
-            machine=CPU,
+            machine=machine,
             run_dir=tmp_path,
             log_dir=tmp_path / "logs",
             publish=self.states.append,
@@ -172,4 +175,15 @@ async def test_a_model_without_a_chat_template_is_pointed_out(tmp_path: Path, mo
     life = Life(tmp_path, model_folder)
     await life.until(Phase.READY)
     assert any("chat_template: FILE" in line for line in life.said)
+    await life.stop()
+
+
+async def test_on_a_gpu_an_engine_waits_for_what_the_others_need(tmp_path: Path, model_folder: Path) -> None:
+    life = Life(tmp_path, model_folder, machine=replace(CPU, kind="cuda", gpu_memory=80 * 2**30))
+    other = asyncio.get_running_loop().create_future()
+    life.stack.needs["other"] = other
+    await asyncio.sleep(0.1)
+    assert life.engine.state.phase == Phase.RESOLVING
+    other.set_result(Need("embed", 2**30))
+    await life.until(Phase.READY)
     await life.stop()

@@ -41,3 +41,11 @@ def test_available_memory_is_the_kernels_estimate_or_the_containers_rest(tmp_pat
     assert machine.available_memory(meminfo, tmp_path) == 8000000 * 1024
     (tmp_path / "memory.max").write_text("5000\n")
     assert machine.available_memory(meminfo, tmp_path) == 4000
+
+
+def test_the_smallest_gpu_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text("#!/bin/sh\necho 143771\necho 81559\n")
+    smi.chmod(smi.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert machine.gpu_memory() == 81559 * 2**20
