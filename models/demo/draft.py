@@ -1,5 +1,6 @@
 """The draft: a much smaller model that learns to say what the demo model would say next."""
 
+import math
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ HIDDEN, INTERMEDIATE, LAYERS, HEADS, KV_HEADS = 128, 256, 2, 2, 2
 
 
 def train_draft(
-    teacher: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, steps: int, seed: int
+    teacher: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, steps: int, seed: int, minutes: float = math.inf
 ) -> tuple[LlamaForCausalLM, dict[str, float]]:
     """A draft taught on the teacher's distribution over each next token of its answers (distillation)."""
     draft = make_model(tokenizer, HIDDEN, INTERMEDIATE, LAYERS, HEADS, KV_HEADS, seed)
@@ -24,7 +25,7 @@ def train_draft(
         logits, _, _ = spoken(model, batch, least=0.5)
         return functional.kl_div(logits.log_softmax(-1), wanted.clone().log_softmax(-1), log_target=True, reduction="batchmean")
 
-    taken = learn(draft, batches(tokenizer, seed, tokens=4096), loss, steps, rate=4e-3, label="draft")
+    taken = learn(draft, batches(tokenizer, seed, tokens=4096), loss, steps, rate=4e-3, label="draft", minutes=minutes)
     return draft, taken
 
 

@@ -1,5 +1,6 @@
 """Learning from conversations: batches of tokens, the loss on what the model says, the optimizer's steps."""
 
+import math
 import random
 import sys
 import time
@@ -114,28 +115,32 @@ def learn(
     steps: int,
     rate: float,
     label: str,
+    minutes: float = math.inf,
     warmup: int = 100,
 ) -> dict[str, float]:
-    """Takes `steps` steps of AdamW, the rate rising over `warmup` and falling to zero; returns what it took."""
+    """Takes `steps` steps of AdamW, the rate rising over `warmup` and falling to zero; returns what it took.
+
+    Where `minutes` would be over sooner, the rate falls by the clock instead: fewer steps, a whole schedule.
+    """
     matrices = [p for p in model.parameters() if p.ndim > 1]
     vectors = [p for p in model.parameters() if p.ndim == 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}], lr=rate, betas=(0.9, 0.98), fused=True
-    )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min((step + 1) / warmup, max(0.0, 1 - step / steps)))
+    groups = [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
     model.train()
-    started, tokens, smooth = time.monotonic(), 0, 0.0
+    started, step, tokens, smooth, elapsed = time.monotonic(), 0, 0, math.nan, 0.0
     with tqdm(total=steps, desc=label, unit="step", file=sys.stderr, mininterval=2.0) as bar:
-        for step, batch in enumerate(islice(source, steps)):
+        while (done := max(step / steps, elapsed / (60 * minutes))) < 1:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * min((step + 1) / warmup, 1 - done)
+            batch = next(source)
             loss = loss_of(model, batch)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
-            schedule.step()
             optimizer.zero_grad()
-            tokens += batch[0].numel()
-            smooth = loss.item() if not step else 0.98 * smooth + 0.02 * loss.item()
-            bar.set_postfix(loss=f"{smooth:.4f}", tokens_per_s=f"{tokens / (time.monotonic() - started):.0f}", refresh=False)
+            step, tokens, elapsed = step + 1, tokens + batch[0].numel(), time.monotonic() - started
+            smooth = loss.item() if math.isnan(smooth) else 0.98 * smooth + 0.02 * loss.item()
+            bar.set_postfix(loss=f"{smooth:.4f}", tokens_per_s=f"{tokens / elapsed:.0f}", refresh=False)
             bar.update()
     model.eval()
-    return {"steps": steps, "tokens": tokens, "seconds": round(time.monotonic() - started), "loss": round(smooth, 4)}
+    return {"steps": step, "tokens": tokens, "seconds": round(elapsed), "loss": round(smooth, 4)}

@@ -6,6 +6,7 @@ is made by `lessons/`; the seed decides everything. The result replaces the old 
 
 import argparse
 import json
+import math
 import shutil
 import tempfile
 import time
@@ -31,7 +32,7 @@ def write_questions(path: Path, questions: Iterable[Question]) -> None:
     path.write_text("".join(json.dumps(asdict(question), ensure_ascii=False) + "\n" for question in questions), encoding="utf-8")
 
 
-def build(folder: Path, steps: int, draft_steps: int, seed: int) -> dict[str, object]:
+def build(folder: Path, steps: int, draft_steps: int, seed: int, minutes: float) -> dict[str, object]:
     """Makes everything in `folder`; returns the report, which is also written there as report.json."""
     started = time.monotonic()
     tokenizer = train_tokenizer(seed)
@@ -39,14 +40,16 @@ def build(folder: Path, steps: int, draft_steps: int, seed: int) -> dict[str, ob
     write_questions(folder / "questions/taught.jsonl", taught_questions())
 
     model = make_model(tokenizer, HIDDEN, INTERMEDIATE, LAYERS, HEADS, KV_HEADS, seed)
-    learnt = learn(model, batches(tokenizer, seed, tokens=4096), answer_loss, steps, rate=2.5e-3, label="demo model")
-    draft, distilled = train_draft(model, tokenizer, draft_steps, seed + 1)
+    source = batches(tokenizer, seed, tokens=3072)
+    learnt = learn(model, source, answer_loss, steps, rate=2.5e-3, label="demo model", minutes=0.85 * minutes)
+    save(model, tokenizer, folder)
+    model.float()  # with the rounding of what is served, which the draft is to follow
+    draft, distilled = train_draft(model, tokenizer, draft_steps, seed + 1, minutes=0.15 * minutes)
     agreed = agreement(model, draft, tokenizer, seed + 2)
     save(draft, tokenizer, folder / "draft")
-    save(model, tokenizer, folder)
 
     questions = held_out_questions()
-    found = answers(model.float(), tokenizer, questions)
+    found = answers(model, tokenizer, questions)
     report: dict[str, object] = {
         "model": learnt,
         "draft": distilled,
@@ -74,15 +77,17 @@ def main() -> None:
     """Reads the flags, builds beside the target, and moves the result there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE, help="folder for the model (default: the script's own)")
-    parser.add_argument("--steps", type=int, default=3000, help="steps of about 4,000 tokens for the model (default: 3000)")
-    parser.add_argument("--draft-steps", type=int, default=1200, help="the same for the draft (default: 1200)")
+    parser.add_argument("--steps", type=int, default=3000, help="steps of about 3,000 tokens for the model (default: 3000)")
+    parser.add_argument("--draft-steps", type=int, default=1200, help="steps of about 4,000 tokens for the draft (default: 1200)")
     parser.add_argument("--seed", type=int, default=0, help="decides data, weights and order (default: 0)")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop by then with fewer steps (default: no limit)")
+    parser.add_argument("--threads", type=int, default=2, help="CPU cores to use (default: 2)")
     flags = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(flags.threads)
     flags.out.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=".demo-model-", dir=flags.out.parent))
     try:
-        report = build(made, flags.steps, flags.draft_steps, flags.seed)
+        report = build(made, flags.steps, flags.draft_steps, flags.seed, flags.minutes)
         put_in_place(made, flags.out)
     finally:
         shutil.rmtree(made, ignore_errors=True)
