@@ -71,9 +71,10 @@ class Engine:
             self._enter(Phase.RESOLVING)
             parts = await self._parts()
             await self._keep_running(parts)
-        except StartError as error:
-            self._enter(Phase.FAILED, error.message)
-            raise
+        except (StartError, OSError) as error:
+            cause = error if isinstance(error, StartError) else EngineFailed(f"the engine cannot be started: {error}")
+            self._enter(Phase.FAILED, cause.message)
+            raise cause from None
         finally:
             if not (told := self.stack.needs[self.model.name]).done():
                 told.set_result(None)  # the others need not wait for one that failed
@@ -99,8 +100,7 @@ class Engine:
         check_plugin(found.checkpoint, self.stack.machine.version)
         if task == "generate" and not (found.checkpoint.chat_template or self.model.chat_template):
             self.stack.say(f"{self.model.name}: no chat template: only /v1/completions answers; set `chat_template: FILE` for chat")
-        gpus = int(self.model.engine_args.get("tensor-parallel-size") or self.model.engine_args.get("tensor_parallel_size") or 1)
-        self.stack.needs[self.model.name].set_result(Need(task, found.checkpoint.weight_bytes // gpus))
+        self.stack.needs[self.model.name].set_result(Need(task, found.checkpoint.weight_bytes // _gpus(self.model)))
         self._update(task=task, max_model_len=found.checkpoint.max_model_len)
         share = None
         if self.stack.machine.kind == "cuda":
@@ -204,6 +204,12 @@ def check_plugin(checkpoint: Checkpoint, vllm: str, installed: Callable[[str], o
                 f"{checkpoint.path} is quantized with {checkpoint.quantization}, which vLLM {vllm} reads with a plugin: "
                 f"`pip install --no-deps {plugin} {checkpoint.quantization}`"
             ) from None
+
+
+def _gpus(model: Model) -> int:
+    """How many GPUs the weights are divided among."""
+    named = next((v for k, v in model.engine_args.items() if k.lstrip("-").replace("_", "-") == "tensor-parallel-size"), 1)
+    return max(1, int(named)) if str(named).isdigit() else 1
 
 
 def _file_name(name: str) -> str:

@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,7 @@ class Stack:
 
         self.base_url  # noqa: B018 the run folder is there once the gateway listens
         until(well, START, self.said)
+        until(lambda: status(f"{self.base_url}/ready") == 200, 10, self.said)  # the gateway has read it as well
         return self
 
     def client(self, **options: Any) -> OpenAI:
@@ -139,10 +142,19 @@ def all_gone(pids: list[int], within: float = 15) -> bool:
     return True
 
 
+def status(url: str) -> int:
+    """The status of a GET; 0 where nobody answers."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
 def metric(stack: Stack, name: str) -> float:
     """The sum of a Prometheus series over its labels, from the gateway's /metrics."""
-    import urllib.request
-
     with urllib.request.urlopen(f"{stack.base_url}/metrics", timeout=30) as answer:
         text = answer.read().decode()
     return sum(float(v) for v in re.findall(rf"^{re.escape(name)}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE))

@@ -178,6 +178,14 @@ async def test_a_model_without_a_chat_template_is_pointed_out(tmp_path: Path, mo
     await life.stop()
 
 
+async def test_a_log_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path, model_folder: Path) -> None:
+    (tmp_path / "logs").write_text("in the way")
+    life = Life(tmp_path, model_folder)
+    with pytest.raises(EngineFailed, match=r"cannot be started: .*logs"):
+        await life.running
+    assert life.engine.state.phase == Phase.FAILED
+
+
 async def test_on_a_gpu_an_engine_waits_for_what_the_others_need(tmp_path: Path, model_folder: Path) -> None:
     life = Life(tmp_path, model_folder, machine=replace(CPU, kind="cuda", gpu_memory=80 * 2**30))
     other = asyncio.get_running_loop().create_future()
