@@ -55,6 +55,9 @@ def share_metrics(beside: Path) -> None:
     """Make prometheus_client keep its values in files, before it is imported: any worker then tells the sum."""
     folder = Path(os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(beside.parent / "metrics")))
     folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.glob("gauge_live*_*.db"):  # of workers that were killed: what they had running is over
+        if not Path(f"/proc/{file.stem.rpartition('_')[2]}").exists() and Path("/proc/self").exists():
+            file.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

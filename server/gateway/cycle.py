@@ -93,7 +93,7 @@ class Cycle:
 
     async def receive(self) -> Message:
         """The body that has come, joined; then, once the client leaves or the answer is out, http.disconnect."""
-        if self.expects and not self.started:
+        if self.expects and self.more and not self.chunks and not (self.started or self.gone):
             self.expects = False
             self.protocol.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         while not self.gone and not self.complete:

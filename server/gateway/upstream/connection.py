@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from server.gateway.upstream.pool import Pool
 
 MAX_HEAD = 64 * 2**10  # bytes of an answer's headers
+STALE = 1.0  # seconds; an idle connection that the engine closed shows it at once, later it broke off while working
 HIGH_WATER = 256 * 2**10  # bytes of body held for a slow client before reading stops
 
 
@@ -149,7 +150,7 @@ class Connection(asyncio.Protocol):
         if self.started and not self.framed and exc is None:
             self.complete = True  # a body without a length ends where the connection does
         if not self.complete and self.failure is None:
-            if self.served and not self.heard:
+            if self.served and not self.heard and self.quiet < STALE:
                 self.failure = Stale("closed while idle")
             else:
                 self.failure = Broken(str(exc) if exc else "closed before the answer was whole")

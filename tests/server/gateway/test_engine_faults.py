@@ -111,6 +111,18 @@ async def test_a_connection_that_the_engine_closed_meanwhile_is_replaced(engine:
             engine.drop_idle()
 
 
+async def test_what_broke_off_while_it_worked_is_not_sent_again(engine: Scripted, gateway: Gateways) -> None:
+    async def script(request: Request, reply: Reply) -> None:
+        await asyncio.sleep(1.3)  # longer than a closed idle connection takes to show itself
+        reply.reset()
+
+    async with gateway(engine) as running, running.http() as http:
+        assert (await http.post(PATH, json=ASK)).status_code == 200
+        engine.script = script
+        assert (await http.post(PATH, json=ASK)).status_code == 502
+    assert len(engine.requests) == 2
+
+
 @pytest.mark.parametrize("script", [breaks_off, closes, resets, garbage, json_answer({"error": "busy"}, 503)])
 async def test_another_upstream_is_tried_while_nothing_was_sent(script, engine: Scripted, gateway: Gateways) -> None:
     async with Scripted(script) as bad, gateway(bad, engine) as running, running.http() as http:
@@ -182,6 +194,23 @@ async def test_a_slow_client_holds_the_engine_back(engine: Scripted, gateway: Ga
         assert 0 < sent < 40_000_000
         writer.close()
         await asyncio.wait_for(engine.closed.wait(), 5)
+
+
+async def test_a_client_that_takes_nothing_is_let_go(engine: Scripted, gateway: Gateways) -> None:
+    async def script(request: Request, reply: Reply) -> None:
+        await reply.raw(SSE_HEAD)
+        while True:
+            await reply.chunk(event("x" * 60_000))
+
+    engine.script = script
+    body = json.dumps({**ASK, "stream": True}).encode()
+    async with gateway(engine, gateway={"timeouts": {"body": "300ms"}}) as running:
+        _, writer = await running.raw(b"POST %b HTTP/1.1\r\ncontent-length: %d\r\n\r\n%b" % (PATH.encode(), len(body), body))
+        writer.transport.pause_reading()
+        await engine.got.wait()
+        engine.closed.clear()
+        await asyncio.wait_for(engine.closed.wait(), 10)
+        writer.transport.abort()
 
 
 async def test_upstream_errors_are_counted(engine: Scripted, gateway: Gateways) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 
 import pytest
 
@@ -145,6 +146,34 @@ async def test_a_chunked_body_in_pieces(engine: Scripted, gateway: Gateways) -> 
         assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
         writer.close()
     assert engine.requests[0].body == ASK
+
+
+async def test_a_request_in_single_bytes(engine: Scripted, gateway: Gateways) -> None:
+    async with gateway(engine) as running:
+        reader, writer = await running.raw()
+        for byte in post(CHAT, ASK):
+            writer.write(bytes((byte,)))
+            await asyncio.sleep(0)
+        assert (await asyncio.wait_for(reader.read(), 20)).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+
+
+async def test_damaged_requests_never_upset_the_gateway(engine: Scripted, gateway: Gateways, caplog: pytest.LogCaptureFixture) -> None:
+    chance = random.Random(7)
+    async with gateway(engine, gateway=QUICK) as running:
+
+        async def damaged() -> bytes:
+            data = bytearray(post(CHAT, ASK, "expect: 100-continue", "transfer-encoding: identity") * chance.randint(1, 3))
+            for _ in range(chance.randint(1, 6)):
+                place = chance.randrange(len(data))
+                data[place : place + chance.randint(0, 3)] = chance.randbytes(chance.randint(0, 3))
+            return await running.exchange(bytes(data))
+
+        answers = await asyncio.gather(*(damaged() for _ in range(150)))
+        await serves(running)
+        assert running.app.inflight.calls == set()
+    assert all(a.startswith(b"HTTP/1.1 ") for a in answers if a)
+    assert caplog.text == ""
 
 
 async def test_pipelined_requests_are_answered_in_order(engine: Scripted, gateway: Gateways) -> None:
