@@ -181,7 +181,8 @@ def environment(parts: Parts, machine: Machine) -> dict[str, str]:
         return env
     if cpu_cache(parts, machine) % GIB == 0 and "kv-cache-memory-bytes" not in engine_args(parts):
         env["VLLM_CPU_KVCACHE_SPACE"] = str(cpu_cache(parts, machine) // GIB)
-    # One core stays with the API servers and the gateway; engines share the rest.
+    # One core stays with the API servers and the gateway; engines share the rest. On two busy cores two threads
+    # were up to 40 times slower than one (they wait for each other by spinning), and on idle ones no faster.
     threads = max(1, (machine.cpus - 1) // parts.engines)
     if machine.cpus <= SMALL_MACHINE:
         # The worker inside the engine's own process: one process less, 0.6 GB and 7 s of start-up less (2 cores, vLLM 0.32).

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from server.settings import ROOT
 from tests.e2e.checkpoints import write_gptq
 from tests.e2e.running import Stack, all_gone, ask, metric
 
@@ -43,9 +44,12 @@ def quantized(start: Callable[..., Stack], chat_model: Path, tmp_path_factory: p
     stack.stop()
 
 
-def test_a_quantized_checkpoint_is_recognised_and_answers(quantized: Stack) -> None:
+def test_a_quantized_checkpoint_is_recognised_and_answers(quantized: Stack, chat_model: Path) -> None:
     assert "gptq" in quantized.engine_log("small")
-    assert ask(quantized, "small", PROMPT).usage.completion_tokens > 0
+    answer = ask(quantized, "small", PROMPT)
+    assert answer.usage.completion_tokens > 0
+    if chat_model == ROOT / "models" / "demo":
+        assert "Paris" in answer.choices[0].message.content
 
 
 def test_the_draft_model_proposes_tokens(quantized: Stack) -> None:
