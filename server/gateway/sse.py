@@ -79,25 +79,25 @@ class UsageFilter:
                 return data[: len(data) - keep]
             out, data = data[:end], data[end:]
             self._passing = False
-        end = _last_event_end(data)
+        end = _last_event_end(data, 0, len(data))
         whole, self._tail = data[:end], data[end:]
+        out += self._filter(whole)
         if len(self._tail) > MAX_HELD:
-            keep = _trailing_newlines(self._tail)
-            cut = len(self._tail) - keep
-            whole, self._tail = whole + self._tail[:cut], self._tail[cut:]
+            cut = len(self._tail) - _trailing_newlines(self._tail)
+            out, self._tail = out + self._tail[:cut], self._tail[cut:]
             self._passing = True
-            return out + whole
-        if b'"usage"' not in whole:
-            return out + whole
+        return out
+
+    def _filter(self, events: bytes) -> bytes:
+        """Whole events without a usage chunk that is to be taken out. Only those that name usage are looked at."""
         kept = []
         start = 0
-        while start < len(whole):
-            stop = _end_of_event(whole, start)
-            event = whole[start:stop]
-            if b'"usage"' not in event or not self._is_usage_chunk(event):
-                kept.append(event)
-            start = stop
-        return out + b"".join(kept)
+        while (at := events.find(b'"usage"', start)) >= 0:
+            begin, end = _last_event_end(events, start, at), _end_of_event(events, at)
+            kept.append(events[start : end if not self._is_usage_chunk(events[begin:end]) else begin])
+            start = end
+        kept.append(events[start:])
+        return b"".join(kept)
 
     def _is_usage_chunk(self, event: bytes) -> bool:
         """Note the event's usage. True if it is to be taken out."""
@@ -131,10 +131,10 @@ def _end_of_event(data: bytes, start: int) -> int:
     return min(ends) if ends else -1
 
 
-def _last_event_end(data: bytes) -> int:
-    """The index after the last empty line, or 0."""
-    ends = [i + len(mark) for mark in (b"\n\n", b"\r\n\r\n") if (i := data.rfind(mark)) >= 0]
-    return max(ends, default=0)
+def _last_event_end(data: bytes, start: int, stop: int) -> int:
+    """The index after the last empty line between `start` and `stop`, or `start`."""
+    ends = [i + len(mark) for mark in (b"\n\n", b"\r\n\r\n") if (i := data.rfind(mark, start, stop)) >= 0]
+    return max(ends, default=start)
 
 
 def _trailing_newlines(data: bytes) -> int:

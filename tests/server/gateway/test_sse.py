@@ -66,6 +66,12 @@ def test_a_long_event_is_passed_on_before_it_ends():
     assert len(usage.feed(b"data: " + b"x" * (2 * MAX_HELD))) > MAX_HELD
 
 
+def test_a_usage_chunk_before_a_long_event_is_taken_out():
+    long = event("x" * (2 * MAX_HELD))
+    pieces = [event("a") + USAGE + long[:-9], long[-9:] + DONE]
+    assert fed(pieces, strip=True) == (event("a") + long + DONE, (5, 3))
+
+
 def test_whole_events_are_passed_on_at_once():
     usage = UsageFilter(strip=True)
     assert usage.feed(event("a")) == event("a")
