@@ -29,7 +29,7 @@ class Life:
         self.said: list[str] = []
         self.settings = Settings(
             models=(Model(name="m", path=str(model)),),
-            watchdog=Watchdog(interval="20ms", probe_after="50ms", stalled_after="300ms", start_timeout=restart.pop("start_timeout", 20)),
+            watchdog=Watchdog(interval="20ms", probe_after="50ms", stalled_after="2s", start_timeout=restart.pop("start_timeout", 20)),
             restart=Restart(**{"first": "10ms", "max": "40ms", "attempts": 3, **restart}),
         )
         self.stack = Stack(
