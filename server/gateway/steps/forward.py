@@ -46,10 +46,11 @@ class Forward:
             try:
                 last = len(tried) >= self.retries or len(tried) + 1 >= len(balancer.upstreams)
                 if await self._try(call, upstream, last):
-                    if call.status not in BUSY:
-                        balancer.succeeded(upstream)
-                    else:
+                    broke_off = call.status == 200 and call.error_code is not None  # in the middle of a stream
+                    if broke_off or call.status in BUSY:
                         balancer.failed(upstream)
+                    else:
+                        balancer.succeeded(upstream)
                     return True
                 balancer.failed(upstream)
             except Left:
@@ -66,6 +67,7 @@ class Forward:
 
     async def _try(self, call: Call, upstream: Upstream, last: bool) -> bool:
         """One upstream. False: it is busy and another one may be asked. Raises UpstreamFailure."""
+        assert call.target is not None
         connection = await self._exchange(call, upstream)
         try:
             kind = connection.content_type
@@ -73,7 +75,7 @@ class Forward:
                 await self._stream(call, connection, kind)
                 return True
             if connection.status in BUSY:
-                self.count_error(upstream_model(call), str(connection.status))
+                self.count_error(call.target.engine.name, str(connection.status))
                 if not last:
                     return False
             await self._whole(call, connection, kind)
@@ -151,10 +153,6 @@ class Forward:
             call.prompt_tokens, call.completion_tokens = usage.usage
         await send({"type": "http.response.body", "body": end})
         call.finished = True
-
-
-def upstream_model(call: Call) -> str:
-    return call.target.engine.name if call.target else "unknown"
 
 
 def _error(engine: Engine, failure: UpstreamFailure | None) -> RequestError:

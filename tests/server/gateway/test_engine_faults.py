@@ -169,6 +169,19 @@ async def test_a_failing_upstream_is_left_out(engine: Scripted, gateway: Gateway
         assert len(bad.requests) == 2
 
 
+async def test_breaking_off_in_the_middle_counts_too(engine: Scripted, gateway: Gateways) -> None:
+    async def script(request: Request, reply: Reply) -> None:
+        await reply.raw(SSE_HEAD)
+        await reply.chunk(event("a"))
+        reply.reset()
+
+    engine.script = sse(["a"])
+    rules = {"eject_after": 1, "eject_for": "1h"}
+    async with Scripted(script) as bad, gateway(bad, engine, upstreams=rules) as running, running.http() as http:
+        answers = [await http.post(PATH, json={**ASK, "stream": True}) for _ in range(6)]
+    assert sum(b"broke off" in a.content for a in answers) == len(bad.requests) == 1
+
+
 async def test_a_slow_client_holds_the_engine_back(engine: Scripted, gateway: Gateways) -> None:
     """Reading stops when the gateway has enough in hand, so the engine's writes wait."""
     sent = 0
