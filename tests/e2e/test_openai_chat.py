@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -42,8 +43,14 @@ COLOUR: dict[str, Any] = {
 }
 
 
-def chat(stack: Stack, **more: Any) -> Any:
-    return stack.client().chat.completions.create(**{"model": "chat", "messages": MESSAGES, "max_tokens": 12, "temperature": 0, **more})
+@pytest.fixture(scope="module")
+def client(stack: Stack) -> Iterator[openai.OpenAI]:
+    with stack.client() as client:
+        yield client
+
+
+def chat(client: openai.OpenAI, **more: Any) -> Any:
+    return client.chat.completions.create(**{"model": "chat", "messages": MESSAGES, "max_tokens": 12, "temperature": 0, **more})
 
 
 def chats(stack: Stack, name: str) -> float:
@@ -52,109 +59,109 @@ def chats(stack: Stack, name: str) -> float:
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(name + '{model="chat"'))
 
 
-def test_an_answer(stack: Stack) -> None:
-    answer = chat(stack)
+def test_an_answer(client: openai.OpenAI) -> None:
+    answer = chat(client)
     assert answer.object == "chat.completion"
     assert answer.model == "chat"
     assert answer.choices[0].message.role == "assistant"
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens > 0
 
 
-def test_a_stream_says_the_same(stack: Stack) -> None:
-    chunks = list(chat(stack, stream=True))
+def test_a_stream_says_the_same(client: openai.OpenAI) -> None:
+    chunks = list(chat(client, stream=True))
     text = "".join(c.choices[0].delta.content or "" for c in chunks)
-    assert text == chat(stack).choices[0].message.content
+    assert text == chat(client).choices[0].message.content
     assert all(c.usage is None for c in chunks)
     assert chunks[-1].choices[0].finish_reason in ("stop", "length")
 
 
-def test_a_stream_with_usage(stack: Stack) -> None:
-    *chunks, last = chat(stack, stream=True, stream_options={"include_usage": True})
+def test_a_stream_with_usage(client: openai.OpenAI) -> None:
+    *chunks, last = chat(client, stream=True, stream_options={"include_usage": True})
     assert last.choices == []
-    assert last.usage.completion_tokens == chat(stack).usage.completion_tokens
+    assert last.usage.completion_tokens == chat(client).usage.completion_tokens
     assert all(c.usage is None for c in chunks)
 
 
-def test_tokens_of_streams_are_counted(stack: Stack) -> None:
+def test_tokens_of_streams_are_counted(client: openai.OpenAI, stack: Stack) -> None:
     before = metric(stack, 'sllm_tokens_total{kind="completion",model="chat"}')
-    list(chat(stack, stream=True, max_tokens=5, extra_body={"ignore_eos": True}))
+    list(chat(client, stream=True, max_tokens=5, extra_body={"ignore_eos": True}))
     assert until(lambda: metric(stack, 'sllm_tokens_total{kind="completion",model="chat"}') - before, 5) == 5
 
 
-def test_several_choices(stack: Stack) -> None:
-    answer = chat(stack, n=2, temperature=1, max_tokens=4)
+def test_several_choices(client: openai.OpenAI) -> None:
+    answer = chat(client, n=2, temperature=1, max_tokens=4)
     assert [c.index for c in answer.choices] == [0, 1]
 
 
-def test_logprobs(stack: Stack) -> None:
-    answer = chat(stack, logprobs=True, top_logprobs=2, max_tokens=3)
+def test_logprobs(client: openai.OpenAI) -> None:
+    answer = chat(client, logprobs=True, top_logprobs=2, max_tokens=3)
     assert len(answer.choices[0].logprobs.content[0].top_logprobs) == 2
 
 
-def test_a_named_tool_with_strict_follows_its_schema(stack: Stack) -> None:
-    answer = chat(stack, tools=[WEATHER], tool_choice={"type": "function", "function": {"name": "get_weather"}}, **TERSE)
+def test_a_named_tool_with_strict_follows_its_schema(client: openai.OpenAI) -> None:
+    answer = chat(client, tools=[WEATHER], tool_choice={"type": "function", "function": {"name": "get_weather"}}, **TERSE)
     call = answer.choices[0].message.tool_calls[0]
     assert call.function.name == "get_weather"
     assert json.loads(call.function.arguments)["unit"] in ("celsius", "fahrenheit")
 
 
-def test_tools_are_optional_with_auto(stack: Stack) -> None:
-    answer = chat(stack, tools=[WEATHER], tool_choice="auto")
+def test_tools_are_optional_with_auto(client: openai.OpenAI) -> None:
+    answer = chat(client, tools=[WEATHER], tool_choice="auto")
     assert answer.choices[0].message.role == "assistant"
 
 
-def test_a_json_schema_is_kept(stack: Stack) -> None:
-    answer = chat(stack, response_format={"type": "json_schema", "json_schema": COLOUR}, **TERSE)
+def test_a_json_schema_is_kept(client: openai.OpenAI) -> None:
+    answer = chat(client, response_format={"type": "json_schema", "json_schema": COLOUR}, **TERSE)
     found = json.loads(answer.choices[0].message.content)
     assert found["colour"] in ("red", "green")
     assert isinstance(found["dark"], bool)
 
 
-def test_parameters_of_vllm_pass(stack: Stack) -> None:
-    answer = chat(stack, extra_body={"top_k": 1, "min_p": 0.1, "structured_outputs": {"choice": ["yes", "no"]}})
+def test_parameters_of_vllm_pass(client: openai.OpenAI) -> None:
+    answer = chat(client, extra_body={"top_k": 1, "min_p": 0.1, "structured_outputs": {"choice": ["yes", "no"]}})
     assert answer.choices[0].message.content in ("yes", "no")
 
 
-def test_a_persona_answers_with_its_system_prompt(stack: Stack) -> None:
-    plain, poet = chat(stack), chat(stack, model="poet")
+def test_a_persona_answers_with_its_system_prompt(client: openai.OpenAI) -> None:
+    plain, poet = chat(client), chat(client, model="poet")
     assert poet.usage.prompt_tokens > plain.usage.prompt_tokens
     assert poet.model == "chat"
 
 
-def test_a_persona_joins_the_clients_system_message(stack: Stack) -> None:
-    answer = chat(stack, model="poet", messages=[{"role": "system", "content": "Be brief."}, *MESSAGES])
+def test_a_persona_joins_the_clients_system_message(client: openai.OpenAI) -> None:
+    answer = chat(client, model="poet", messages=[{"role": "system", "content": "Be brief."}, *MESSAGES])
     assert answer.choices[0].message.role == "assistant"
 
 
-def test_an_adapter_answers_by_its_name(stack: Stack) -> None:
-    assert chat(stack, model="support").model == "support"
+def test_an_adapter_answers_by_its_name(client: openai.OpenAI) -> None:
+    assert chat(client, model="support").model == "support"
 
 
-def test_a_context_that_is_too_long_is_a_bad_request(stack: Stack) -> None:
+def test_a_context_that_is_too_long_is_a_bad_request(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
-        chat(stack, messages=[{"role": "user", "content": "hello " * 20_000}])
+        chat(client, messages=[{"role": "user", "content": "hello " * 20_000}])
     assert caught.value.code == "context_length_exceeded"
     assert caught.value.type == "invalid_request_error"
 
 
-def test_wrong_parameters_are_bad_requests_that_name_them(stack: Stack) -> None:
+def test_wrong_parameters_are_bad_requests_that_name_them(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as value:
-        chat(stack, temperature=-1)
+        chat(client, temperature=-1)
     assert "temperature" in value.value.message
     with pytest.raises(openai.BadRequestError) as missing:
-        stack.client().chat.completions.create(model="chat", messages="hi")  # type: ignore[call-overload]
+        client.chat.completions.create(model="chat", messages="hi")  # type: ignore[call-overload]
     assert "messages" in missing.value.message
     assert missing.value.param == "messages"
 
 
-def test_an_unknown_model_names_the_known_ones(stack: Stack) -> None:
+def test_an_unknown_model_names_the_known_ones(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError, match="'chat'"):
-        chat(stack, model="gpt-5")
+        chat(client, model="gpt-5")
 
 
-def test_a_route_that_a_model_does_not_serve(stack: Stack) -> None:
+def test_a_route_that_a_model_does_not_serve(client: openai.OpenAI) -> None:
     with pytest.raises(openai.APIStatusError) as caught:
-        chat(stack, model="embed")
+        chat(client, model="embed")
     assert caught.value.status_code in (400, 404)
     assert "embed" in caught.value.message or "support" in caught.value.message
 

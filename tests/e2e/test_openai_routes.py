@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import httpx
 import openai
 import pytest
@@ -13,36 +15,40 @@ pytestmark = pytest.mark.engine
 CLOSED = ["/invocations", "/v1/load_lora_adapter", "/v1/messages", "/pooling", "/version", "/load", "/tokenizer_info", "/v2/rerank"]
 
 
-def test_completions(stack: Stack) -> None:
-    client = stack.client()
+@pytest.fixture(scope="module")
+def client(stack: Stack) -> Iterator[openai.OpenAI]:
+    with stack.client() as client:
+        yield client
+
+
+def test_completions(client: openai.OpenAI) -> None:
     answer = client.completions.create(model="chat", prompt="Hello", max_tokens=5, temperature=0)
     chunks = list(client.completions.create(model="chat", prompt="Hello", max_tokens=5, temperature=0, stream=True))
     assert "".join(c.choices[0].text for c in chunks) == answer.choices[0].text
     assert answer.usage is not None
 
 
-def test_a_persona_with_a_system_prompt_refuses_completions(stack: Stack) -> None:
+def test_a_persona_with_a_system_prompt_refuses_completions(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError, match="system prompt"):
-        stack.client().completions.create(model="poet", prompt="Hello")
+        client.completions.create(model="poet", prompt="Hello")
 
 
-def test_responses(stack: Stack) -> None:
-    answer = stack.client().responses.create(model="chat", input="Hello", max_output_tokens=8, temperature=0)
+def test_responses(client: openai.OpenAI) -> None:
+    answer = client.responses.create(model="chat", input="Hello", max_output_tokens=8, temperature=0)
     assert answer.object == "response"
     assert answer.usage is not None
     assert answer.usage.output_tokens > 0
     assert isinstance(answer.output_text, str)
 
 
-def test_responses_as_a_stream(stack: Stack) -> None:
-    events = list(stack.client().responses.create(model="chat", input="Hello", max_output_tokens=8, temperature=0, stream=True))
+def test_responses_as_a_stream(client: openai.OpenAI) -> None:
+    events = list(client.responses.create(model="chat", input="Hello", max_output_tokens=8, temperature=0, stream=True))
     assert events[0].type == "response.created"
     assert events[-1].type in ("response.completed", "response.incomplete")
     assert any(e.type == "response.output_text.delta" for e in events)
 
 
-def test_responses_of_a_persona_have_its_instructions(stack: Stack) -> None:
-    client = stack.client()
+def test_responses_of_a_persona_have_its_instructions(client: openai.OpenAI) -> None:
     plain = client.responses.create(model="chat", input="Hello", max_output_tokens=4)
     poet = client.responses.create(model="poet", input="Hello", max_output_tokens=4)
     assert poet.usage is not None
@@ -50,15 +56,13 @@ def test_responses_of_a_persona_have_its_instructions(stack: Stack) -> None:
     assert poet.usage.input_tokens > plain.usage.input_tokens
 
 
-def test_a_stored_response_is_honestly_absent(stack: Stack) -> None:
-    client = stack.client()
+def test_a_stored_response_is_honestly_absent(client: openai.OpenAI) -> None:
     made = client.responses.create(model="chat", input="Hello", max_output_tokens=4)
     with pytest.raises(openai.NotFoundError, match="not stored"):
         client.responses.retrieve(made.id)
 
 
-def test_embeddings_in_both_encodings(stack: Stack) -> None:
-    client = stack.client()  # the package asks for base64 by itself
+def test_embeddings_in_both_encodings(client: openai.OpenAI) -> None:
     packed = client.embeddings.create(model="embed", input="A cat sits on the mat.")
     plain = client.embeddings.create(model="embed", input="A cat sits on the mat.", encoding_format="float")
     assert packed.data[0].embedding == pytest.approx(plain.data[0].embedding, abs=1e-6)
@@ -81,8 +85,8 @@ def test_tokens_there_and_back(stack: Stack) -> None:
     assert "Hello" in back["prompt"]
 
 
-def test_the_models(stack: Stack) -> None:
-    models = {m.id: m for m in stack.client().models.list()}
+def test_the_models(client: openai.OpenAI, stack: Stack) -> None:
+    models = {m.id: m for m in client.models.list()}
     assert list(models) == ["chat", "support", "embed", "poet"]
     assert models["chat"].max_model_len == stack.engine("chat").max_model_len  # type: ignore[attr-defined]
     assert models["support"].parent == "chat"  # type: ignore[attr-defined]
