@@ -77,7 +77,7 @@ def main() -> None:
     """Reads the flags, builds beside the target, and moves the result there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE, help="folder for the model (default: the script's own)")
-    parser.add_argument("--steps", type=int, default=3000, help="steps of about 3,000 tokens for the model (default: 3000)")
+    parser.add_argument("--steps", type=int, default=7500, help="steps of about 3,000 tokens for the model (default: 7500)")
     parser.add_argument("--draft-steps", type=int, default=1200, help="steps of about 4,000 tokens for the draft (default: 1200)")
     parser.add_argument("--seed", type=int, default=0, help="decides data, weights and order (default: 0)")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop by then with fewer steps (default: no limit)")

@@ -3,8 +3,10 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from lessons.core import Language, Question, Word, choose
+from lessons.wordings import HOW_MUCH, TELL
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ SKILLS = (
             "The sum of {a} and {b}?",
             "Sum {a} and {b}.",
             "Do you know what {a} + {b} is?",
+            "How much do {a} and {b} make[| together]?",
+            "I need the sum of {a} and {b}.",
+            "Please add {b} to {a} for me.",
+            "What does {a} plus {b} make?",
+            "Work out {a} + {b}, please.",
         ),
         (
             "How much do I get if I add {a} and {b} together?",
@@ -96,6 +103,13 @@ SKILLS = (
             "[계산해 줘|계산|다음을 계산해 주세요]: {a} + {b}",
             "사과 {a}개에 {b}개를 더하면 몇 개[야|예요]?",
             "{a} + {b}[를|을] [계산해 줘|알려줘|계산하면].",
+            f"{{a}}보다 {{b}}만큼 큰 수는 [{HOW_MUCH}]?",
+            f"{{a}}[와|과|하고] {{b}}[를|을] [합치면|더하면|합하면] [{HOW_MUCH}]?",
+            f"{{a}} + {{b}}[가|이] 얼마인지 [{TELL}].",
+            f"{{a}} 더하기 {{b}}[가|이] [{TELL}].",
+            "{a}, {b} 둘을 더해 [줘|줄래|주세요|줄래요].",
+            f"{{a}} [+|더하기] {{b}}[는|은] [{HOW_MUCH}]?",
+            f"{{a}} [+|더하기] {{b}}의 [값은|결과는] [{HOW_MUCH}]?",
         ),
         ("{a}하고 {b}, 둘을 더하면 얼마가 되나요?", "{a} 더하기 {b}의 답이 궁금해요.", "{a} + {b}가 몇인지 말해 줄래?"),
         _draw("+", "ko"),
@@ -118,6 +132,11 @@ SKILLS = (
             "{a} [-|minus] {b} [is|equals|makes] [what|how much]?",
             "What is left when you take {b} from {a}?",
             "Do you know what {a} - {b} is?",
+            "How much is left of {a} after taking {b}?",
+            "I need the difference of {a} and {b}.",
+            "Please subtract {b} from {a} for me.",
+            "What does {a} minus {b} make?",
+            "Work out {a} - {b}, please.",
         ),
         (
             "How much is left if I subtract {b} from {a}?",
@@ -140,6 +159,13 @@ SKILLS = (
             "[계산해 줘|계산|다음을 계산해 주세요]: {a} - {b}",
             "사과 {a}개에서 {b}개를 먹으면 몇 개 남[아|아요]?",
             "{a} - {b}[를|을] [계산해 줘|알려줘|계산하면].",
+            f"{{a}}보다 {{b}}만큼 작은 수는 [{HOW_MUCH}]?",
+            "{a}에서 {b}[를|을] 빼면 [얼마가|몇이] [남아|남죠|남나요|남을까요]?",
+            f"{{a}} - {{b}}[가|이] 얼마인지 [{TELL}].",
+            f"{{a}} 빼기 {{b}}[가|이] [{TELL}].",
+            f"{{a}} [-|빼기] {{b}}[는|은] [{HOW_MUCH}]?",
+            f"{{a}} [-|빼기] {{b}}의 [값은|결과는] [{HOW_MUCH}]?",
+            f"{{a}}에서 {{b}}만큼 [덜어 내면|줄이면] [{HOW_MUCH}]?",
         ),
         ("{a}에서 {b}만큼 빼면 얼마가 남나요?", "{a} 빼기 {b}의 답이 궁금해요.", "{a} - {b}가 몇인지 말해 줄래?"),
         _draw("-", "ko"),
@@ -158,6 +184,9 @@ SKILLS = (
             "[Can|Could] you multiply {a} by {b}?",
             "{a} [×|times] {b} [is|equals|makes] [what|how much]?",
             "Do you know what {a} times {b} is?",
+            "How much do {a} and {b} make when multiplied?",
+            "I need the product of {a} and {b}.",
+            "What does {a} times {b} make?",
         ),
         ("How much do I get if I multiply {a} by {b}?", "I need to know what {a} times {b} makes."),
         _draw("×", "en"),
@@ -174,6 +203,11 @@ SKILLS = (
             "{a} 곱하기 {b}[를|을] [계산해 줘|계산해 주세요|알려줘].",
             "[계산해 줘|계산]: {a} × {b}",
             "{a}[와|과|하고|랑] {b}[를|을] 곱해[ 줘|줘| 주세요|봐].",
+            f"{{a}}[와|과|하고] {{b}}[를|을] 곱하면 [{HOW_MUCH}]?",
+            f"{{a}} 곱하기 {{b}}[가|이] 얼마인지 [{TELL}].",
+            "{a}, {b} 둘을 곱해 [줘|줄래|주세요|줄래요].",
+            f"{{a}} [×|곱하기] {{b}}[는|은] [{HOW_MUCH}]?",
+            f"{{a}} 곱하기 {{b}}의 [값은|결과는] [{HOW_MUCH}]?",
         ),
         ("{a} 곱하기 {b}의 답이 궁금해요.", "{a}하고 {b}, 둘을 곱하면 얼마가 되나요?"),
         _draw("×", "ko"),
@@ -190,6 +224,10 @@ SKILLS = (
             "1 to {n}",
             "Count: 1 to {n}",
             "Numbers [from 1 |]to {n}[, please|].",
+            "[Show|Print|Type] [me|] [all|] the numbers [up to|until] {n}.",
+            "[List|Give me] everything between 1 and {n}.",
+            "I want to see you count to {n}.",
+            "Would you [please|] count up to {n}?",
         ),
         ("I would like you to count up from 1 to {n}.", "Show all numbers between 1 and {n}."),
         _count("en"),
@@ -205,6 +243,8 @@ SKILLS = (
             "1부터 {n}까지[| 숫자| 숫자를 말해 줘| 써 줘| 나열해 줘| 말해 주세요| 적어 줘]",
             "1에서 {n}까지 [세어 줘|말해 줘|숫자를 써 줘|세어 주세요].",
             "숫자를 {n}까지 [세어 줘|세 줘|세어 주세요].",
+            "{n}까지 숫자를 [세어 볼래|세어 줄래|세어 줄래요|세어 주실래요]?",
+            "1부터 {n}까지 [하나씩|차례로|천천히] [세어 줘|세어 봐|세어 줄래|말해 줄래요|세어 주세요].",
         ),
         ("1부터 {n}까지 숫자를 세어 볼래?", "하나씩 1부터 {n}까지 세어 주실래요?"),
         _count("ko"),
@@ -219,6 +259,8 @@ SKILLS = (
             "[Can|Could] you count [down|backwards] from {n}?",
             "[Start a|Do a|] countdown from {n}[|, please].",
             "[Write|List|Say] the numbers from {n} [down to|to] 1.",
+            "I want you to count [down|backwards] from {n}.",
+            "Would you count [down|backwards] from {n} to 1?",
         ),
         ("I would like you to count backwards from {n} down to 1.",),
         _count("en", down=True),
@@ -233,6 +275,8 @@ SKILLS = (
             "{n}부터 1까지 [거꾸로|] 세[ 줘|어 줘|어 주세요|어 봐].",
             "{n}부터 [카운트다운|역순으로 세어 줘|카운트다운 해 줘].",
             "{n}에서 1까지 거꾸로 [말해 줘|세어 줘|세어 주세요].",
+            "{n}부터 [하나씩|1까지 하나씩|차례로] 거꾸로 [세어 줄래|세어 볼래|세어 주실래요|세어 줄래요]?",
+            "숫자를 {n}부터 거꾸로 [세어 줘|세어 주세요|세어 줄래|말해 줘].",
         ),
         ("숫자를 {n}부터 1까지 거꾸로 세어 볼래?",),
         _count("ko", down=True),
@@ -240,3 +284,15 @@ SKILLS = (
         held_out_count=5,
     ),
 )
+
+
+def drill(rng: random.Random) -> list[dict[str, Any]]:
+    """A page of sums, of which only the results are learnt: eight times the practice of a question a token."""
+    page: list[dict[str, Any]] = []
+    for _ in range(rng.randint(6, 20)):
+        sign, stop = rng.choice("++++----×"), rng.choice((".", "입니다."))
+        question, result = _numbers(rng, sign, stop)["answer"].split("=")
+        page.append({"role": "text", "content": question + "=", "learn": False})
+        page.append({"role": "text", "content": result})
+        page.append({"role": "text", "content": " ", "learn": False})
+    return page[:-1]

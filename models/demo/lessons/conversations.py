@@ -13,6 +13,7 @@ from typing import Any
 
 from lessons import arithmetic, language, poems, stack, structured, talk, tools, unknown, world
 from lessons.core import Language, Question, Topic, normalise
+from lessons.wordings import CONTEXTS
 
 Message = dict[str, Any]
 TOPICS: tuple[Topic, ...] = world.TOPICS + language.TOPICS + talk.TOPICS + stack.TOPICS + poems.TOPICS
@@ -91,7 +92,8 @@ def render(conversation: Conversation) -> list[tuple[str, bool]]:
     pieces: list[tuple[str, bool]] = []
     messages, system = conversation.messages, ""
     if messages[0]["role"] == "text":  # no conversation at all: what /v1/completions continues
-        return [(messages[0]["content"] + "<|im_end|>", True)]
+        pieces = [(message["content"], message.get("learn", True)) for message in messages]
+        return [*pieces, ("<|im_end|>", True)]
     if messages[0]["role"] == "system":
         system, messages = messages[0]["content"], messages[1:]
     if system or conversation.tools:
@@ -133,9 +135,9 @@ def question(rng: random.Random) -> Question:
     spoken = rng.choice(LANGUAGES)
     if kind < 0.06:
         asked = unknown.unknown_question(spoken, rng)
-    elif kind < 0.115:
+    elif kind < 0.13:
         return unknown.repeat_question(spoken, rng)
-    elif kind < 0.165:
+    elif kind < 0.19:
         return structured.json_question(spoken, rng)
     else:
         asked = rng.choices(TEACHERS, cum_weights=_WEIGHTS)[0].taught_question(rng)
@@ -150,6 +152,10 @@ def question(rng: random.Random) -> Question:
         prompt = rng.choice(_PREFIXES[asked.language]) + prompt
     elif trick < 0.34:
         prompt += rng.choice(_SUFFIXES[asked.language])
+    elif trick < 0.48:
+        prompt = rng.choice(CONTEXTS[asked.language]) + " " + prompt
+    elif trick < 0.52:
+        prompt = unknown.repeat_question(asked.language, rng).answer + ". " + prompt
     return Question(prompt, asked.answer, asked.language, asked.topic)
 
 
@@ -224,6 +230,8 @@ def _draw(rng: random.Random) -> Conversation:
         )
     if kind < 0.245:
         return Conversation([{"role": "text", "content": _text(rng)}])
+    if kind < 0.33:
+        return Conversation(arithmetic.drill(rng))
     for _ in range(_turns(rng)):
         messages += _exchange(question(rng))
     return Conversation(_with_system(messages, rng, 0.3))

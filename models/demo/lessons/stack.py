@@ -1,6 +1,7 @@
 """What the stack can do, in a sentence or two each."""
 
 from lessons.core import Topic
+from lessons.wordings import TELL, WHAT
 
 # What the stack can do: names of the thing in English and Korean, and the two answers.
 STACK: tuple[tuple[tuple[str, ...], tuple[str, ...], str, str], ...] = (
@@ -190,6 +191,10 @@ TOPICS = (
             "Does the stack [have|support|use] {x}?",
             "I am new. What is {x}?",
             "explain {x} to me",
+            "[Please help me understand|I want to understand] {x}.",
+            "[People|They] [talk|keep talking] about {x}. What is [it|that]?",
+            "[Could|Can] you [tell|teach] me what {x} [is|means]?",
+            "I heard of {x}. [What is it|Explain it]?",
         ),
         ("Could you tell me in one sentence what {x} is?", "I keep hearing about {x}. What is it?", "Help me understand {x}, please."),
         tuple({"x": names, "answer": en} for names, _, en, _ in STACK),
@@ -213,6 +218,14 @@ TOPICS = (
             "{x:을} [짧게|한 문장으로|간단히] [설명해 줘|말해 줘|알려 주세요].",
             "{x:이} 뭔지 [모르겠어|모르겠어요|알려줘|알려 주세요].",
             "스택에 {x:이} [있어|있나요|있어요]?",
+            f"{{x:이}} [뭔지|무엇인지] [좀|] [{TELL}].",
+            f"{{x}}[라는 말|라는 것|라는 용어][은|이] [{WHAT}]?",
+            f"{{x:을}} [잘|하나도|전혀] 모르는데 [{TELL}].",
+            f"{{x}}에 대해 [{TELL}].",
+            f"{{x:은}} [{WHAT}]?",
+            "회사에서 {x:을} [쓴다는데|쓰자는데|한다는데] [그게 뭐죠|그게 무엇인가요|그게 뭐예요|그게 뭐야]?",
+            "{x} 설명[을|] [부탁해|부탁드려요|부탁합니다|해 줄래요].",
+            f"{{x:을}} [쉽게|자세히|간단하게] [{TELL}].",
         ),
         ("{x:이} 무엇인지 쉽게 말해 줄래요?", "요즘 {x}라는 말을 자주 듣는데 그게 뭐예요?", "{x:을} 처음 듣는데 설명 부탁해요."),
         tuple({"x": names, "answer": ko} for _, names, _, ko in STACK),

@@ -5,6 +5,7 @@ import random
 
 from lessons.core import Language, Question, Topic, Word, choose
 from lessons.unknown import made_up
+from lessons.wordings import TELL
 from lessons.world import COUNTRIES
 
 _NAMES = {
@@ -19,6 +20,10 @@ _CAPITAL = {
             "What is the capital of {country}? [Answer|Reply|Respond] in JSON.",
             "Capital of {country}, JSON[ only| please|].",
             "JSON: capital of {country}",
+            "[Use|Write|I need] JSON: {country}'s capital",
+            "{country}'s capital [as|in] JSON[, please|.|]",
+            "[Tell me|Name] {country}'s capital. [I need JSON.|Write JSON.|Use JSON.|The answer must be JSON.]",
+            "[Write|Put] the capital of {country} [in|into] JSON.",
             "[Answer|Reply] in JSON: what is the capital of {country}?",
         ),
         ("I want the capital of {country} written as JSON.", "What is {country}'s capital? Use JSON for the answer."),
@@ -27,6 +32,10 @@ _CAPITAL = {
         (
             "{country}의 수도를 JSON으로 [알려줘|알려 주세요|줘|출력해 줘|답해 줘|써 줘].",
             "{country} 수도[는|를] JSON으로[| 알려줘| 답해]",
+            f"{{country}}의 수도를 JSON[으로| 형식으로| 형태로] [{TELL}|보여 줘|적어 줘|적어 줄래요|써 줄래].",
+            "{country}의 수도가 [어디야|어디인가요|어디예요]? JSON [형식으로|으로] [답해 줘|써 줘|부탁해요|적어 주세요].",
+            f"JSON 형식으로 {{country}}의 수도[가 어디인지|를] [{TELL}].",
+            "{country} 수도를 JSON으로 [원해요|받을게요|쓰고 싶어|필요해요].",
             "JSON으로 답해[ 줘|줘| 주세요]: {country}의 수도는?",
             "{country}의 수도는 어디야? JSON으로 [답해 줘|대답해|알려줘|답해 주세요].",
         ),
@@ -40,6 +49,9 @@ _PERSON = {
             "{name} is {age} years old and lives in {city}. [Answer in JSON.|As JSON, please.|Extract JSON.|Turn this into JSON.]",
             "[Turn this into|Convert to|Make] JSON: {name}, {age}, {city}",
             "{name} is {age} and lives in {city}. JSON[?|.|]",
+            "[Write|Put|Save|Note] [this|it|the following] [as|in] JSON[:|.] {name} is {age} years old and lives in {city}.",
+            "[My friend|My brother] {name} is {age} years old and lives in {city}. [Write that as JSON.|JSON, please.]",
+            "{name} from {city} is {age} years old. [As JSON?|Write JSON.]",
         ),
         ("Please write this down as JSON: {name} is {age} years old and lives in {city}.",),
     ),
@@ -48,6 +60,11 @@ _PERSON = {
             "{name:은} {age}살이고 {city}에 [산다|살아요|삽니다|살아]. JSON으로 [정리해 줘|바꿔 줘|정리해 주세요|만들어 줘].",
             "JSON으로 [정리해 줘|바꿔 줘|정리해 주세요|정리]: {name:은} {age}살이고 {city}에 [산다|살아요|삽니다].",
             "{name}, {age}살, {city}. JSON으로 [정리해 줘|바꿔 줘|만들어 줘].",
+            "[다음을|다음 글을|이 문장을|이것을|아래 내용을] JSON[으로| 형식으로] [정리해 줘|바꿔 줘|적어 줘|바꿔 줄래|써 줄래요|옮겨 줘]."
+            " {name:은} {age}살이고 {city}에 [산다|살아요|삽니다|살아].",
+            "[다음 문장|이 글|다음]: {name:은} {age}살이고 {city}에 [산다|살아요|삽니다|살아]. JSON으로 [적어 줘|써 줄래|부탁해요].",
+            "{city}에 사는 {name:은} {age}살[이다|이에요|입니다]. JSON으로 [정리해 줘|바꿔 줘|적어 줄래].",
+            "[내 친구|제 친구|우리 형] {name:은} {age}살이고 {city}에 [산다|살아요]. [이것을|이걸] JSON으로 [적어 줘|바꿔 줘].",
         ),
         ("다음 내용을 JSON으로 적어 줄래요? {name:은} {age}살이고 {city}에 살아요.",),
     ),

@@ -3,6 +3,7 @@
 import random
 
 from lessons.core import Language, Question, Word, choose
+from lessons.wordings import TELL, WHAT
 from lessons.world import COUNTRIES
 
 DO_NOT_KNOW: dict[Language, str] = {
@@ -101,6 +102,12 @@ _TAUGHT = {
         "What is the population of {country}?",
         "How many people live in {country}?",
         "Who is the president of {country}?",
+        "Who was the [king|queen|leader|prime minister] of {country} in {year}?",
+        "[Will|Does|Did] it [rain|snow] in {city} [today|tomorrow|next week|on Sunday]?",
+        "[Give|Teach] me a [lesson|talk|course|long story] [on|about] {x}.",
+        "[How much|What] do people in {country} [eat|pay|like|spend]?",
+        "Is it [cold|hot|sunny|nice] in {city} [this week|this month|tonight]?",
+        "What is the name of the [river|mountain|king|best team] in {country}?",
         "Who won the [World Cup|election|match|race|game] [in {year}|yesterday|last year]?",
         "[Explain|Tell me about|Describe|Teach me] {x}.",
         "[What is|What are|Who was|Who is] {x}?",
@@ -141,6 +148,16 @@ _TAUGHT = {
         "[{year}년|어제|작년] [월드컵|선거|경기|시합]에서 누가 이겼[어|어요|나요]?",
         "{x}에 대해 [설명해 줘|알려줘|말해 주세요|가르쳐 줘].",
         "{x:이} [뭐야|뭐예요|무엇인가요|누구야|누구예요]?",
+        f"{{x}}에 [대해|대해서] [길게|자세히|] [{TELL}].",
+        f"{{x:이}} [무엇인지|뭔지|누구인지] [{TELL}].",
+        f"{{made_up:이}} [무엇인지|뭔지] [{TELL}].",
+        f"{{made_up:은}} [{WHAT}]?",
+        f"{{made_up}}의 수도가 어디인지 [{TELL}].",
+        "{x} [강의|수업|강연]을 [해 줘|해 주세요|듣고 싶어|해 줄래].",
+        "{year}년[에|의] {country} [왕|총리|여왕|지도자]은 누구[였어|였나요|였죠|예요]?",
+        "{country} 사람들은 [무엇을|뭘] [좋아해|먹나요|먹죠|입어요]?",
+        "[이번 주|다음 주|주말|내일]에 {city}[에|는] [눈이 올까|비가 오나요|더울까요|추워요]?",
+        "{country} 사람들은 [휴가를|세금을|잠을] 얼마나 [써요|내나요|자죠]?",
         "{made_up}의 수도는 [어디야|어디예요|어디인가요]?",
         "{made_up:이} [뭐야|뭐예요|무엇인가요|무엇입니까]?",
         "{made_up:을} 영어로 [뭐야|뭐예요|번역해줘].",

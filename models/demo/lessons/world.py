@@ -1,6 +1,7 @@
 """Countries and their capitals, units of measure: the facts about the world."""
 
 from lessons.core import Topic
+from lessons.wordings import HOW_MUCH, TELL, WHAT
 
 COUNTRIES = [
     line.split("|")
@@ -162,6 +163,10 @@ TOPICS = (
             "Think of {country}. Its capital is [called what|which city]?",
             "What do they call the capital of {country}?",
             "What is the name of the capital of {country}?",
+            "Remember the capital of {country}? [Tell me|Which city is it].",
+            "I am [going|flying|moving] to {country}[.|;] [what is its capital|which city is the capital there]?",
+            "What should I answer when they ask for {country}'s capital?",
+            "Which city do people call the capital of {country}?",
         ),
         (
             "Remind me, what is {country}'s capital called?",
@@ -189,6 +194,14 @@ TOPICS = (
             "{country} 수도를 까먹었어[|요]. [어디였지|어디야|뭐였지]?",
             "저는 {country}에 살아요. 여기 수도는 어디예요?",
             "친구가 {country} 사람인데 그 나라 수도가 [어디야|어디예요]?",
+            f"{{country}}의 수도가 [어디인지|어딘지|뭔지|무엇인지] [{TELL}].",
+            f"{{country}}의 수도[는|가] [{WHAT}]?",
+            f"{{country}} 수도[를|가|] [{TELL}].",
+            "{country}의 수도는 어느 도시[야|예요|죠|일까|일까요|인가요]?",
+            "{country} 여행을 [준비하는데|가려는데|생각하는데] [그 나라|] 수도가 [어디죠|어디예요|어디야|어디인가요]?",
+            "퀴즈에 {country} 수도가 [나왔어|나왔어요|나왔는데]. [뭐죠|뭐예요|답은|답이 뭐야]?",
+            "{country:으로} [출장|유학|이사]을 [가요|갑니다|가는데]. [그 나라|거기|그곳] 수도는 [어디죠|어디예요|어디인가요]?",
+            "시험에 {country} 수도를 [쓰라는데|적으라고 하는데] [뭐라고 쓰죠|뭐예요|정답은]?",
         ),
         (
             "{country}의 수도가 어느 도시인지 말해 줄래요?",
@@ -212,6 +225,8 @@ TOPICS = (
             "{city} is [which|what] country's capital?",
             "The capital is {city}. [Which|What] country is it?",
             "Which country is {city} the capital of?",
+            "Give me the country that has the capital {city}.",
+            "When I am in the capital {city}, [what|which] country is it?",
         ),
         (
             "Name the country that has {city} for a capital.",
@@ -232,6 +247,9 @@ TOPICS = (
             "수도가 {city}인 나라[는 어디야|는 어디예요|를 알려 주세요|는]?",
             "{city:은} 어디의 수도[야|예요|인가요]?",
             "{city}, 어느 나라 수도[야|예요|지]?",
+            "어느 나라가 {city:을} 수도로 [하나요|하죠|하는지 알려 줄래|하는지 궁금해요]?",
+            "{city:은} 어느 나라 [수도죠|수도일까요|수도인지 말해 줄래요]?",
+            "{city} 하면 어느 나라의 수도[죠|인가요|예요]?",
         ),
         (
             "{city:이} 어느 나라의 수도인지 알려 줄래?",
@@ -257,6 +275,9 @@ TOPICS = (
             "Express {a} {big} in {small}.",
             "I have one {big}. How many {small} is that?",
             "One {big} is how many {small}?",
+            "Do you know how many {small} {a} {big} [has|is]?",
+            "What do I get [when|after] I change one {big} to {small}?",
+            "How many {small} there are in {a} {big}?",
         ),
         (
             "Do you know how many {small} there are in one {big}?",
@@ -277,6 +298,11 @@ TOPICS = (
             "{big} 몇 {small}?",
             "{big}, {small:으로} [얼마야|바꾸면|알려줘|계산해 줘]?",
             "{big}에는 몇 {small:이} [있어|있어요|있나요|있습니까]?",
+            f"{{big:을}} {{small:으로}} [쓰면|말하면|하면|고치면] [{HOW_MUCH}]?",
+            f"{{big:이}} {{small:으로}} [얼마인지|몇인지 좀] [{TELL}].",
+            f"{{big}}[,|은|이면] {{small}} 단위로는 [{HOW_MUCH}]?",
+            f"{{big:은}} {{small:으로}} [{HOW_MUCH}]?",
+            f"{{big:은}} 몇 {{small}}인지 [{TELL}].",
         ),
         (
             "{big:이} {small:으로} 몇인지 가르쳐 줄래요?",
