@@ -32,10 +32,9 @@ class Resolve:
             call.body = persona.apply(target.persona, target.name, call.path, call.body)
         elif call.model is None:
             call.body = persona.rename(call.body, target.name)
-        if call.stream and call.path in STREAMS_WITH_OPTIONS and not call.include_usage:
-            call.strip_usage = True
-            if target.engine.ours:
-                call.body = _ask_for_usage(call)
+        if call.stream and target.engine.ours and not call.include_usage and call.path in STREAMS_WITH_OPTIONS:
+            call.strip_usage = True  # what engines of others send passes as it came
+            call.body = _ask_for_usage(call)
 
     def _the_only(self, call: Call) -> Target:
         if self.catalogue.only is None:
