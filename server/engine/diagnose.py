@@ -125,7 +125,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         "unknown quantization",
         r"Unknown quantization method: (\S+?)\.",
-        "vLLM knows no quantization '{1}': serve a gptq, awq, compressed-tensors or fp8 checkpoint, or quantize one with `sllm quantize`",
+        "vLLM knows no quantization '{1}': serve a gptq, awq, compressed-tensors or fp8 checkpoint",
     ),
     Row(
         "quantization too new for the GPU",

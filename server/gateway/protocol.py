@@ -28,6 +28,8 @@ BODY_HIGH_WATER = 512 * 2**10  # bytes of body kept for the application before r
 DISCARDED = 128 * 2**20  # bytes of an unwanted body read so that its sender sees the answer
 LINGER = 5.0  # seconds for the same
 
+ASGI = {"version": "3.0", "spec_version": "2.3"}  # the same for every request; nobody writes into it
+
 _urls: dict[bytes, tuple[str, bytes, bytes]] = {}  # the few targets that clients really use
 
 
@@ -133,7 +135,7 @@ class Protocol(asyncio.Protocol):
         server, client = self.addresses
         scope = {
             "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "asgi": ASGI,
             "http_version": version,
             "server": server,
             "client": client,

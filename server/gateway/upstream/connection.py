@@ -161,10 +161,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
-        self.head_bytes += len(name) + len(value)
-        if self.head_bytes > MAX_HEAD:
-            raise ValueError("its headers are too large")
-        if name in (b"content-length", b"transfer-encoding"):
+        if name == b"content-length" or name == b"transfer-encoding":
             self.framed = True
         elif name == b"content-type":
             self.content_type = value
