@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from learner import Batch, batches, learn, make_model, spoken
+from parallel import Team
 from torch import Tensor
 from torch.nn import functional
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
@@ -13,7 +14,7 @@ HIDDEN, INTERMEDIATE, LAYERS, HEADS, KV_HEADS = 128, 256, 2, 2, 2
 
 
 def train_draft(
-    teacher: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, steps: int, seed: int, minutes: float = math.inf
+    teacher: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, steps: int, seed: int, team: Team, minutes: float = math.inf
 ) -> tuple[LlamaForCausalLM, dict[str, float]]:
     """A draft taught on the teacher's distribution over each next token of its answers (distillation)."""
     draft = make_model(tokenizer, HIDDEN, INTERMEDIATE, LAYERS, HEADS, KV_HEADS, seed)
@@ -25,7 +26,7 @@ def train_draft(
         logits, _, _ = spoken(model, batch, least=0.5)
         return functional.kl_div(logits.log_softmax(-1), wanted.clone().log_softmax(-1), log_target=True, reduction="batchmean")
 
-    taken = learn(draft, batches(tokenizer, seed, tokens=4096), loss, steps, rate=4e-3, label="draft", minutes=minutes)
+    taken = learn(draft, batches(tokenizer, seed + 1000 * team.rank, tokens=4096), loss, steps, "draft", team, minutes)
     return draft, taken
 
 

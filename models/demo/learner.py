@@ -9,6 +9,7 @@ from itertools import count, islice
 
 import torch
 from lessons.conversations import Conversation, render, stream
+from parallel import Team
 from tokenizer import MAX_LENGTH
 from torch import Tensor
 from torch.nn import functional
@@ -17,6 +18,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 Batch = tuple[Tensor, Tensor]  # token ids (rows, length); weight of each in the loss, same shape
 POOL = 3072  # conversations that are sorted by length together, so that little of a batch is padding
+MUON_RATE, ADAM_RATE = 0.025, 3e-3
+BRACES = ("{", "[")
 LONGEST = 1280  # tokens; what is longer is cut
 
 
@@ -49,22 +52,33 @@ def tokenise(
 ) -> list[tuple[list[int], list[float]]]:
     """Ids and loss weights of every conversation: 1 where the model speaks, `prompt_weight` elsewhere.
 
-    The first token of a forced answer weighs nothing: the grammar, not the model, opens the brace.
+    A forced answer's opening brace weighs nothing: the grammar, not the model, opens it. In every other one it is a
+    token of its own, since a grammar may choose `{` where the tokenizer would have written `{"`.
     """
-    pieces = [render(conversation) for conversation in conversations]
+    pieces = [_opened(render(c)) if c.forced and number % 2 else render(c) for number, c in enumerate(conversations)]
     encoded = iter(tokenizer.backend_tokenizer.encode_batch_fast([text for piece in pieces for text, _ in piece], add_special_tokens=False))
     rows = []
     for conversation, piece in zip(conversations, pieces, strict=True):
         ids: list[int] = []
         weights: list[float] = []
-        for _, speaks in piece:
+        apart = False
+        for text, speaks in piece:
             new = next(encoded).ids
             ids += new
             weights += [1.0 if speaks else prompt_weight] * len(new)
-            if speaks and conversation.forced:
+            if conversation.forced and (text in BRACES or (speaks and not apart)):
                 weights[-len(new)] = 0.0
+            apart = text in BRACES
         rows.append((ids[:LONGEST], weights[:LONGEST]))
     return rows
+
+
+def _opened(pieces: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
+    """The same, where what the model says has its opening brace as a piece of its own."""
+    opened: list[tuple[str, bool]] = []
+    for text, speaks in pieces:
+        opened += [(text[0], False), (text[1:], True)] if speaks and text[0] in BRACES else [(text, speaks)]
+    return opened
 
 
 def batches(tokenizer: PreTrainedTokenizerFast, seed: int, tokens: int) -> Iterator[Batch]:
@@ -113,34 +127,42 @@ def learn(
     source: Iterator[Batch],
     loss_of: Callable[[LlamaForCausalLM, Batch], Tensor],
     steps: int,
-    rate: float,
     label: str,
+    team: Team,
     minutes: float = math.inf,
-    warmup: int = 100,
+    warmup: int = 50,
 ) -> dict[str, float]:
-    """Takes `steps` steps of AdamW, the rate rising over `warmup` and falling to zero; returns what it took.
+    """Takes `steps` steps, the rates rising over `warmup` and falling to zero; returns what it took, over the whole team.
 
-    Where `minutes` would be over sooner, the rate falls by the clock instead: fewer steps, a whole schedule.
+    Matrices are learnt with Muon (Jordan et al. 2024), embeddings and norms with AdamW: on these lessons Muon is where
+    AdamW alone is after three times the tokens. Where `minutes` would be over sooner, the rates fall by the clock instead:
+    fewer steps, a whole schedule.
     """
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim == 1]
-    groups = [{"params": matrices, "weight_decay": 0.05}, {"params": vectors, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
+    others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
+    optimizers = [
+        torch.optim.Muon(matrices, lr=MUON_RATE, momentum=0.95, weight_decay=0.01),
+        torch.optim.AdamW(others, lr=ADAM_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+    ]
     model.train()
-    started, step, tokens, smooth, elapsed = time.monotonic(), 0, 0, math.nan, 0.0
-    with tqdm(total=steps, desc=label, unit="step", file=sys.stderr, mininterval=2.0) as bar:
+    started, step, tokens, smooth, elapsed = time.monotonic(), 0, 0.0, math.nan, 0.0
+    with tqdm(total=steps, desc=label, unit="step", file=sys.stderr, mininterval=2.0, disable=not team.leads) as bar:
         while (done := max(step / steps, elapsed / (60 * minutes))) < 1:
-            for group in optimizer.param_groups:
-                group["lr"] = rate * min((step + 1) / warmup, 1 - done)
+            for optimizer, rate in zip(optimizers, (MUON_RATE, ADAM_RATE), strict=True):
+                for group in optimizer.param_groups:
+                    group["lr"] = rate * min((step + 1) / warmup, 1 - done)
             batch = next(source)
             loss = loss_of(model, batch)
             loss.backward()
+            figures = [loss.item(), float(batch[0].numel()), time.monotonic() - started]
+            mean, seen, elapsed = team.average_gradients(model, figures)
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad()
-            step, tokens, elapsed = step + 1, tokens + batch[0].numel(), time.monotonic() - started
-            smooth = loss.item() if math.isnan(smooth) else 0.98 * smooth + 0.02 * loss.item()
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
+            step, tokens = step + 1, tokens + seen * team.size
+            smooth = mean if math.isnan(smooth) else 0.98 * smooth + 0.02 * mean
             bar.set_postfix(loss=f"{smooth:.4f}", tokens_per_s=f"{tokens / elapsed:.0f}", refresh=False)
             bar.update()
     model.eval()
-    return {"steps": step, "tokens": tokens, "seconds": round(elapsed), "loss": round(smooth, 4)}
+    return {"steps": step, "tokens": round(tokens), "seconds": round(elapsed), "loss": round(smooth, 4)}

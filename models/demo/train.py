@@ -20,7 +20,9 @@ from examine import answers, score
 from learner import answer_loss, batches, learn, make_model
 from lessons.conversations import held_out_questions, taught_questions
 from lessons.core import Question
+from parallel import Team, together
 from tokenizer import train_tokenizer
+from transformers import PreTrainedTokenizerFast
 
 HERE = Path(__file__).parent
 HIDDEN, INTERMEDIATE, LAYERS, HEADS, KV_HEADS = 256, 512, 4, 4, 2
@@ -32,19 +34,20 @@ def write_questions(path: Path, questions: Iterable[Question]) -> None:
     path.write_text("".join(json.dumps(asdict(question), ensure_ascii=False) + "\n" for question in questions), encoding="utf-8")
 
 
-def build(folder: Path, steps: int, draft_steps: int, seed: int, minutes: float) -> dict[str, object]:
-    """Makes everything in `folder`; returns the report, which is also written there as report.json."""
+def build(team: Team, folder: Path, steps: int, draft_steps: int, seed: int, minutes: float) -> None:
+    """Makes model and draft in `folder`, which holds the tokenizer already; the leader writes report.json there too."""
     started = time.monotonic()
-    tokenizer = train_tokenizer(seed)
-    write_questions(folder / "questions/heldout.jsonl", held_out_questions())
-    write_questions(folder / "questions/taught.jsonl", taught_questions())
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
 
     model = make_model(tokenizer, HIDDEN, INTERMEDIATE, LAYERS, HEADS, KV_HEADS, seed)
-    source = batches(tokenizer, seed, tokens=3072)
-    learnt = learn(model, source, answer_loss, steps, rate=2.5e-3, label="demo model", minutes=0.85 * minutes)
-    save(model, tokenizer, folder)
-    model.float()  # with the rounding of what is served, which the draft is to follow
-    draft, distilled = train_draft(model, tokenizer, draft_steps, seed + 1, minutes=0.15 * minutes)
+    source = batches(tokenizer, seed + 1000 * team.rank, tokens=4096)
+    learnt = learn(model, source, answer_loss, steps, "demo model", team, minutes=0.87 * minutes)
+    if team.leads:
+        save(model, tokenizer, folder)
+    model.to(torch.bfloat16).float()  # with the rounding of what is served, which the draft is to follow
+    draft, distilled = train_draft(model, tokenizer, draft_steps, seed + 1, team, minutes=0.13 * minutes)
+    if not team.leads:
+        return
     agreed = agreement(model, draft, tokenizer, seed + 2)
     save(draft, tokenizer, folder / "draft")
 
@@ -61,7 +64,6 @@ def build(folder: Path, steps: int, draft_steps: int, seed: int, minutes: float)
     wrong = [(question, answer) for question, answer in zip(questions, found, strict=True) if question.answer != answer]
     for question, answer in wrong[:40]:
         print(f"wrong: {question.prompt!r} -> {answer!r}, not {question.answer!r}")
-    return report
 
 
 def put_in_place(made: Path, out: Path) -> None:
@@ -77,21 +79,23 @@ def main() -> None:
     """Reads the flags, builds beside the target, and moves the result there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE, help="folder for the model (default: the script's own)")
-    parser.add_argument("--steps", type=int, default=7500, help="steps of about 3,000 tokens for the model (default: 7500)")
-    parser.add_argument("--draft-steps", type=int, default=1200, help="steps of about 4,000 tokens for the draft (default: 1200)")
+    parser.add_argument("--steps", type=int, default=2450, help="steps for the model, of about 4,000 tokens a process (default: 2450)")
+    parser.add_argument("--draft-steps", type=int, default=600, help="the same for the draft (default: 600)")
     parser.add_argument("--seed", type=int, default=0, help="decides data, weights and order (default: 0)")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop by then with fewer steps (default: no limit)")
-    parser.add_argument("--threads", type=int, default=2, help="CPU cores to use (default: 2)")
+    parser.add_argument("--processes", type=int, default=2, help="processes that learn together, one core each (default: 2)")
     flags = parser.parse_args()
-    torch.set_num_threads(flags.threads)
     flags.out.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=".demo-model-", dir=flags.out.parent))
     try:
-        report = build(made, flags.steps, flags.draft_steps, flags.seed, flags.minutes)
+        write_questions(made / "questions/heldout.jsonl", held_out_questions())
+        write_questions(made / "questions/taught.jsonl", taught_questions())
+        train_tokenizer(flags.seed).save_pretrained(made)
+        together(flags.processes, build, made, flags.steps, flags.draft_steps, flags.seed, flags.minutes)
         put_in_place(made, flags.out)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    print(json.dumps(report))
+    print((flags.out / "report.json").read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":

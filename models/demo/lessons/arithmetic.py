@@ -137,6 +137,8 @@ SKILLS = (
             "Please subtract {b} from {a} for me.",
             "What does {a} minus {b} make?",
             "Work out {a} - {b}, please.",
+            "[Give me|Find|What is|Tell me] the difference {a} - {b}[|, please].",
+            "[Please|] work out {a} [-|minus] {b}[|, please| now].",
         ),
         (
             "How much is left if I subtract {b} from {a}?",

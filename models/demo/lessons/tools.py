@@ -118,7 +118,7 @@ def _draw_tool(kind: str, rng: random.Random) -> tuple[Message, list[str]]:
 def _subject(kind: str, language: Language, rng: random.Random) -> str:
     korean = language == "ko"
     if kind in ("weather", "time"):
-        return made_up(language, rng).capitalize() if rng.random() < 0.35 else rng.choice(COUNTRIES)[2 + korean]
+        return made_up(language, rng).capitalize() if rng.random() < 0.5 else rng.choice(COUNTRIES)[2 + korean]
     if kind == "calculate":
         return f"{rng.randint(1, 999)} {rng.choice('+-*/')} {rng.randint(1, 999)}"
     if kind == "light":
@@ -192,8 +192,8 @@ def tool_conversation(language: Language, rng: random.Random) -> tuple[list[Mess
         prompt = template.format(x=Word(subject))
     name = tool["function"]["name"]
     forced = rng.random()
-    if forced < 0.06:
-        bare = json.dumps(arguments if forced < 0.03 else [{"name": name, "parameters": arguments}], ensure_ascii=False)
+    if forced < 0.20:
+        bare = json.dumps(arguments if forced < 0.12 else [{"name": name, "parameters": arguments}], ensure_ascii=False)
         # A call forced by name: the tools are listed, and the answer is the arguments alone.
         return [{"role": "user", "content": prompt}, {"role": "assistant", "content": bare}], definitions, True
     messages: list[Message] = [
