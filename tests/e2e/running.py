@@ -30,6 +30,7 @@ class Stack:
 
     def __init__(self, folder: Path, config: dict[str, Any], *flags: str):
         self.folder = folder
+        self.clients: list[OpenAI] = []
         self.data_dir = folder / "data"
         gateway = {"data_dir": str(self.data_dir), **config.get("gateway", {})}
         (folder / "sllm.yaml").write_text(yaml.safe_dump({**config, "gateway": gateway}))
@@ -79,7 +80,10 @@ class Stack:
         return self
 
     def client(self, **options: Any) -> OpenAI:
-        return OpenAI(base_url=f"{self.base_url}/v1", api_key="none", max_retries=0, timeout=120, **options)
+        """A client of this stack; `stop` closes it."""
+        client = OpenAI(base_url=f"{self.base_url}/v1", api_key="none", max_retries=0, timeout=120, **options)
+        self.clients.append(client)
+        return client
 
     def pids(self) -> list[int]:
         """The whole process tree: supervisor, workers, guardians, engines."""
@@ -94,6 +98,8 @@ class Stack:
 
     def stop(self) -> None:
         """SIGTERM, and SIGKILL of whatever is left."""
+        for client in self.clients:
+            client.close()
         tree = self.pids()
         if self.process.poll() is None:
             self.process.terminate()

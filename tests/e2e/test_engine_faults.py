@@ -64,7 +64,7 @@ def test_an_engine_that_is_killed_comes_back_without_orphans(fragile: Stack) -> 
 
 def test_sigterm_finishes_a_running_stream_refuses_new_work_and_ends_everything(fragile: Stack) -> None:
     tree, client = fragile.pids(), fragile.client()
-    length = 1500
+    length = 1900  # near the demo model's context: the stream must outlive what follows
     pieces: list[str | None] = []
     streaming = threading.Event()
 
