@@ -81,9 +81,9 @@ def _opened(pieces: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
     return opened
 
 
-def batches(tokenizer: PreTrainedTokenizerFast, seed: int, tokens: int) -> Iterator[Batch]:
+def batches(tokenizer: PreTrainedTokenizerFast, seed: int, tokens: int, polish: bool = False) -> Iterator[Batch]:
     """Batches of up to `tokens` ids with padding, without end; rows of like length lie together."""
-    conversations, rng = stream(seed), random.Random(seed)
+    conversations, rng = stream(seed, polish), random.Random(seed)
     for turn in count():
         # Now and then the prompts are learnt too: a model that only answers would find any text surprising.
         rows = tokenise(list(islice(conversations, POOL)), tokenizer, prompt_weight=0.0 if turn % 5 else 0.2)
@@ -131,8 +131,9 @@ def learn(
     team: Team,
     minutes: float = math.inf,
     warmup: int = 50,
+    scale: float = 1.0,
 ) -> dict[str, float]:
-    """Takes `steps` steps, the rates rising over `warmup` and falling to zero; returns what it took, over the whole team.
+    """Takes `steps` steps, the rates (times `scale`) rising over `warmup` and falling to zero; returns what it took.
 
     Matrices are learnt with Muon (Jordan et al. 2024), embeddings and norms with AdamW: on these lessons Muon is where
     AdamW alone is after three times the tokens. Where `minutes` would be over sooner, the rates fall by the clock instead:
@@ -150,7 +151,7 @@ def learn(
         while (done := max(step / steps, elapsed / (60 * minutes))) < 1:
             for optimizer, rate in zip(optimizers, (MUON_RATE, ADAM_RATE), strict=True):
                 for group in optimizer.param_groups:
-                    group["lr"] = rate * min((step + 1) / warmup, 1 - done)
+                    group["lr"] = scale * rate * min((step + 1) / warmup, 1 - done)
             batch = next(source)
             loss = loss_of(model, batch)
             loss.backward()

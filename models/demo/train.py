@@ -22,7 +22,7 @@ from lessons.conversations import held_out_questions, taught_questions
 from lessons.core import Question
 from parallel import Team, together
 from tokenizer import train_tokenizer
-from transformers import PreTrainedTokenizerFast
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 HERE = Path(__file__).parent
 HIDDEN, INTERMEDIATE, LAYERS, HEADS, KV_HEADS = 256, 512, 4, 4, 2
@@ -34,7 +34,13 @@ def write_questions(path: Path, questions: Iterable[Question]) -> None:
     path.write_text("".join(json.dumps(asdict(question), ensure_ascii=False) + "\n" for question in questions), encoding="utf-8")
 
 
-def build(team: Team, folder: Path, steps: int, draft_steps: int, seed: int, minutes: float) -> None:
+def polish(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, steps: int, seed: int, team: Team) -> dict[str, float]:
+    """A second, gentle round with more of what a model learns last: copying the names of tools, JSON, counting."""
+    source = batches(tokenizer, seed + 500 + 1000 * team.rank, tokens=4096, polish=True)
+    return learn(model, source, answer_loss, steps, "polish", team, scale=0.25)
+
+
+def build(team: Team, folder: Path, steps: int, polish_steps: int, draft_steps: int, seed: int, minutes: float) -> None:
     """Makes model and draft in `folder`, which holds the tokenizer already; the leader writes report.json there too."""
     started = time.monotonic()
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
@@ -42,6 +48,7 @@ def build(team: Team, folder: Path, steps: int, draft_steps: int, seed: int, min
     model = make_model(tokenizer, HIDDEN, INTERMEDIATE, LAYERS, HEADS, KV_HEADS, seed)
     source = batches(tokenizer, seed + 1000 * team.rank, tokens=4096)
     learnt = learn(model, source, answer_loss, steps, "demo model", team, minutes=0.87 * minutes)
+    polished = polish(model, tokenizer, polish_steps, seed, team)
     if team.leads:
         save(model, tokenizer, folder)
     model.to(torch.bfloat16).float()  # with the rounding of what is served, which the draft is to follow
@@ -55,6 +62,7 @@ def build(team: Team, folder: Path, steps: int, draft_steps: int, seed: int, min
     found = answers(model, tokenizer, questions)
     report: dict[str, object] = {
         "model": learnt,
+        "polish": polished,
         "draft": distilled,
         "draft_agreement": round(agreed, 4),
         "minutes": round((time.monotonic() - started) / 60, 1),
@@ -80,6 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE, help="folder for the model (default: the script's own)")
     parser.add_argument("--steps", type=int, default=2450, help="steps for the model, of about 4,000 tokens a process (default: 2450)")
+    parser.add_argument("--polish-steps", type=int, default=420, help="the same for its second round (default: 420)")
     parser.add_argument("--draft-steps", type=int, default=600, help="the same for the draft (default: 600)")
     parser.add_argument("--seed", type=int, default=0, help="decides data, weights and order (default: 0)")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop by then with fewer steps (default: no limit)")
@@ -91,7 +100,7 @@ def main() -> None:
         write_questions(made / "questions/heldout.jsonl", held_out_questions())
         write_questions(made / "questions/taught.jsonl", taught_questions())
         train_tokenizer(flags.seed).save_pretrained(made)
-        together(flags.processes, build, made, flags.steps, flags.draft_steps, flags.seed, flags.minutes)
+        together(flags.processes, build, made, flags.steps, flags.polish_steps, flags.draft_steps, flags.seed, flags.minutes)
         put_in_place(made, flags.out)
     finally:
         shutil.rmtree(made, ignore_errors=True)

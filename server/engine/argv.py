@@ -57,6 +57,7 @@ def command(parts: Parts, machine: Machine, environ: Mapping[str, str]) -> Comma
         **(chat(parts) if task_of(parts) == "generate" else {}),
         **lora(parts),
         **memory(parts, machine),
+        **sampling(parts, machine),
         **engine_args(parts),
     }
     argv = (*machine.command, str(parts.checkpoint.path), *render(flags))
@@ -158,6 +159,13 @@ def memory(parts: Parts, machine: Machine) -> Flags:
     flags: Flags = {"enforce-eager": True, "max-num-seqs": SEQUENCES_ON_CPU}
     size = cpu_cache(parts, machine)
     return flags if size % GIB == 0 else {**flags, "kv-cache-memory-bytes": size}
+
+
+def sampling(parts: Parts, machine: Machine) -> Flags:
+    """Greedy by default where a draft proposes without a GPU: vLLM's CPU build (seen with 0.32) goes on with wrong tokens
+    after a proposal that it rejects at a temperature above 0. A request that names a temperature still gets it."""
+    wrong = machine.kind == "cpu" and parts.model.speculative is not None and task_of(parts) == "generate"
+    return {"override-generation-config": {"temperature": 0.0}} if wrong else {}
 
 
 def cpu_cache(parts: Parts, machine: Machine) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,15 @@ def test_the_gateway_listens_on_loopback_and_the_engines_on_sockets(stack: Stack
     assert stack.engine("chat").max_model_len > 0
     assert stack.engine("chat").engine_version
     assert (stack.engine("chat").task, stack.engine("embed").task) == ("generate", "embed")
+
+
+def test_a_request_without_a_temperature_gets_the_right_answer(stack: Stack) -> None:
+    for question, answer in (
+        ("What is the capital of France?", "The capital of France is Paris."),
+        ("프랑스의 수도는 어디야?", "프랑스의 수도는 파리입니다."),
+    ):
+        messages: Any = [{"role": "user", "content": question}]
+        assert stack.client().chat.completions.create(model="chat", messages=messages).choices[0].message.content == answer
 
 
 def test_a_lora_adapter_answers_by_its_name_and_differently(stack: Stack) -> None:
@@ -55,6 +65,13 @@ def test_a_quantized_checkpoint_is_recognised_and_answers(quantized: Stack, chat
 def test_the_draft_model_proposes_tokens(quantized: Stack) -> None:
     ask(quantized, "small", PROMPT)
     assert metric(quantized, "vllm:spec_decode_num_draft_tokens_total") > 0
+
+
+def test_with_a_draft_a_request_without_a_temperature_is_greedy(quantized: Stack) -> None:
+    messages: Any = [{"role": "user", "content": PROMPT}]
+    greedy = ask(quantized, "small", PROMPT).choices[0].message.content
+    for _ in range(5):
+        assert quantized.client().chat.completions.create(model="small", messages=messages).choices[0].message.content == greedy
 
 
 def test_sigkill_of_the_supervisor_leaves_nothing_behind(quantized: Stack) -> None:

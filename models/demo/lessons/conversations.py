@@ -18,6 +18,7 @@ from lessons.wordings import CONTEXTS
 Message = dict[str, Any]
 TOPICS: tuple[Topic, ...] = world.TOPICS + language.TOPICS + talk.TOPICS + stack.TOPICS + poems.TOPICS
 SKILLS = arithmetic.SKILLS
+COUNTING = tuple(skill for skill in SKILLS if skill.name == "count")
 TEACHERS = TOPICS + SKILLS
 _WEIGHTS = list(accumulate(teacher.weight for teacher in TEACHERS))
 LANGUAGES: tuple[Language, Language] = ("en", "ko")
@@ -198,13 +199,25 @@ def _turns(rng: random.Random) -> int:
     )
 
 
-def conversation(rng: random.Random) -> Conversation:
-    """One conversation to learn from."""
+def conversation(rng: random.Random, polish: bool = False) -> Conversation:
+    """One conversation to learn from; `polish` draws more of what comes late: tools, forced JSON, counting."""
     while True:
-        drawn = _draw(rng)
+        drawn = _polish(rng) if polish else _draw(rng)
         prompts = (normalise(m["content"]) for m in drawn.messages if m["role"] == "user")
         if held_out_wordings().isdisjoint(prompts):
             return drawn
+
+
+def _polish(rng: random.Random) -> Conversation:
+    kind = rng.random()
+    if kind < 0.35:
+        messages, definitions, forced = tools.tool_conversation(rng.choice(LANGUAGES), rng, varied=True)
+        return Conversation(_with_system(messages, rng, 0.25), definitions, forced)
+    if kind < 0.46:
+        return Conversation(_with_system(_exchange(structured.forced_json(TOPICS, rng)), rng, 0.3), forced=True)
+    if kind < 0.58:
+        return Conversation(_exchange(rng.choice(COUNTING).taught_question(rng)))
+    return _draw(rng)
 
 
 def _draw(rng: random.Random) -> Conversation:
@@ -257,11 +270,11 @@ def _with_system(messages: list[Message], rng: random.Random, share: float) -> l
     return [{"role": "system", "content": _system(rng)}, *messages] if rng.random() < share else messages
 
 
-def stream(seed: int) -> Iterator[Conversation]:
+def stream(seed: int, polish: bool = False) -> Iterator[Conversation]:
     """Conversations without end."""
     rng = random.Random(seed)
     while True:
-        yield conversation(rng)
+        yield conversation(rng, polish)
 
 
 @cache

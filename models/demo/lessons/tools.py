@@ -106,9 +106,11 @@ def definition(name: str, description: str, properties: dict[str, str], required
     }
 
 
-def _draw_tool(kind: str, rng: random.Random) -> tuple[Message, list[str]]:
+def _draw_tool(kind: str, rng: random.Random, varied: bool) -> tuple[Message, list[str]]:
     names, arguments, type_, descriptions = _KINDS[kind]
     name, keys = rng.choice(names.split("|")), rng.choice(arguments.split("|")).split(",")
+    if varied and rng.random() < 0.3:
+        name = rng.choice((f"{made_up('en', rng)}_{name}", f"{name}_{made_up('en', rng)}"))
     properties = dict.fromkeys(keys, type_)
     if kind == "weather" and rng.random() < 0.3:
         properties["unit"] = "string"
@@ -162,8 +164,10 @@ def _result(kind: str, language: Language, subject: str, rng: random.Random) -> 
     return content, f"결과는 {value}입니다." if korean else f"The result is {value}."
 
 
-def tool_conversation(language: Language, rng: random.Random) -> tuple[list[Message], list[Message], bool]:
+def tool_conversation(language: Language, rng: random.Random, varied: bool = False) -> tuple[list[Message], list[Message], bool]:
     """Messages and tool definitions of one conversation about tools; the last flag: is the call forced?
+
+    `varied` names some tools in ways that only copying gets right.
 
     Most call the right tool, and half of these go on with its result. Some have no fitting tool. A
     forced call (`tool_choice`) is bare JSON, whose first token the trainer leaves out of the loss.
@@ -171,7 +175,7 @@ def tool_conversation(language: Language, rng: random.Random) -> tuple[list[Mess
     kinds = rng.sample(list(_KINDS), rng.choice((1, 1, 2, 2, 3, 4)))
     if {"calculate", "add"} <= set(kinds):
         kinds.remove("add")
-    tools = [_draw_tool(kind, rng) for kind in kinds]
+    tools = [_draw_tool(kind, rng, varied) for kind in kinds]
     definitions = [tool for tool, _ in tools]
     others = [kind for kind in ("weather", "time", "stock") if kind not in kinds]
     if others and rng.random() < 0.12:  # no tool fits
