@@ -2,7 +2,7 @@
 # Writes the lock files anew from the .in files: `make lock`. Needs uv and a package index.
 set -eu
 cd "$(dirname "$0")"
-compile() { uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url "$@"; }
+compile() { uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate "$@"; }
 marker_free() { sed "s/ ; (platform_machine == 'aarch64' and sys_platform == 'linux') or (platform_machine == 'x86_64' and sys_platform == 'linux')$//; s/ ; sys_platform == 'linux'$//" "$1" | grep -v "'never'" >"$1.tmp" && mv "$1.tmp" "$1"; }
 
 compile engine-cpu.in --override engine-cpu.overrides -o engine-cpu.txt
