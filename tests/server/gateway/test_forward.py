@@ -114,7 +114,7 @@ async def test_a_stream_passes_byte_for_byte(engine: Scripted, gateway: Gateways
     assert answer.headers["content-type"] == "text/event-stream"
 
 
-async def test_usage_is_taken_out_for_who_did_not_ask(engine: Scripted, gateway: Gateways) -> None:
+async def test_a_stream_of_an_engine_of_others_passes_whole_and_its_usage_is_counted(engine: Scripted, gateway: Gateways) -> None:
     async def script(request: Request, reply: Reply) -> None:
         await reply.raw(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         await reply.chunk(event("a") + USAGE + DONE)
@@ -124,7 +124,7 @@ async def test_usage_is_taken_out_for_who_did_not_ask(engine: Scripted, gateway:
     async with gateway(engine) as running, running.http() as http:
         answer = await http.post("/v1/chat/completions", json={**ASK, "stream": True})
         log = running.log
-    assert answer.content == event("a") + DONE
+    assert answer.content == event("a") + USAGE + DONE
     assert (log[0]["prompt_tokens"], log[0]["completion_tokens"]) == (5, 3)
 
 
