@@ -1,4 +1,7 @@
-"""Small translations, opposites, colours, days and months."""
+"""Small translations, opposites, colours, days and months.
+
+Whole although long: it is tables of words and wordings, and dividing them would part the facts from their questions.
+"""
 
 from lessons.core import Topic
 from lessons.wordings import TELL, WHAT
