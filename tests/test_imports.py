@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 BASE = {"server.settings", "server.configfile", "server.configerrors", "server.errors", "server.units", "server.state", "server.nearest"}
 DIRECTIONS: dict[str, set[str]] = {
-    "sllm": {"server.terminal", "server.doctor", "server.supervisor", *BASE},
+    "sllm": {"server.terminal", "server.doctor", "server.supervisor", "server.engine", "quantize", *BASE},
     "server.doctor": {"server.terminal", "server.engine", "server.rundir", *BASE},
     "server.terminal": {"server.supervisor", "server.rundir", *BASE},
     "server.supervisor": {"server.workers", "server.rundir", "server.engine", *BASE},  # gateways are its child processes
@@ -132,7 +132,7 @@ print("\\n".join(failed))
 
 
 def test_every_module_imports_with_the_gateways_requirements_alone():
-    modules = [module_of(file) for file in FILES if module_of(file).startswith(("sllm", "server")) and file.name != "__main__.py"]
+    modules = [module_of(file) for file in FILES if module_of(file).startswith(("sllm", "server", "quantize")) and file.name != "__main__.py"]
     code = IMPORT_ALL.format(root=str(ROOT), allowed=requirements("gateway.txt") | {"sllm-stack"}, modules=modules)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr

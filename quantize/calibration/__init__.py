@@ -1,0 +1,1 @@
+"""The calibration set: where its samples come from, and how they become token ids."""
