@@ -8,5 +8,10 @@ marker_free() { sed "s/ ; (platform_machine == 'aarch64' and sys_platform == 'li
 compile engine-cpu.in --override engine-cpu.overrides -o engine-cpu.txt
 compile gateway.in -c engine-cpu.txt -o gateway.txt
 compile dev.in -c engine-cpu.txt --override dev.overrides -o dev.txt
+compile quantize.in -c engine-cpu.txt --override quantize.overrides -o quantize.txt
 compile engine-cuda.in --override engine-cuda.overrides -o engine-cuda.txt
-for file in engine-cpu.txt gateway.txt dev.txt engine-cuda.txt; do marker_free "$file"; done
+compile quantize-cuda.in -c engine-cuda.txt --override quantize-cuda.overrides -o quantize-cuda.txt
+compile llm-compressor.in --override llm-compressor.overrides -o llm-compressor.txt
+compile llm-compressor-cuda.in --override llm-compressor-cuda.overrides -o llm-compressor-cuda.txt
+compile harness.in -o harness.txt
+for file in ./*.txt; do marker_free "$file"; done
