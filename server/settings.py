@@ -28,6 +28,13 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=())
 
 
+KVCacheDtype = Literal[
+    "auto", "float16", "bfloat16", "fp8", "fp8_e4m3", "fp8_e5m2", "nvfp4",
+    "int8_per_token_head", "int4_per_token_head", "fp8_per_token_head",
+    "turboquant_k8v4", "turboquant_4bit_nc", "turboquant_k3v4_nc", "turboquant_3bit_nc",
+]  # fmt: skip
+
+
 class Speculative(Section):
     """Speculative decoding (vLLM's --speculative-config)."""
 
@@ -59,6 +66,9 @@ class Model(Section):
     )
     kv_cache_memory: Size | Literal["auto"] = Field(
         "auto", description="Memory of the KV cache, e.g. 4GiB; auto: what is left on a GPU, 1GiB or less on a CPU."
+    )
+    kv_cache_dtype: KVCacheDtype = Field(
+        "auto", description="Type of the KV cache; fp8 halves it. auto: the checkpoint's word, else the weights' type."
     )
     speculative: Speculative | None = Field(None, description="Speculative decoding.")
     adapters: dict[str, str] = Field({}, description="LoRA adapters: name -> folder or hub id; callable as a model.")

@@ -9,6 +9,7 @@ import os
 import time
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -39,6 +40,7 @@ class EngineState(msgspec.Struct, frozen=True):
     max_model_len: int = 0
     last_token: float = 0.0  # Unix time of the last progress seen
     engine_version: str = ""
+    quantization: dict[str, Any] | None = None  # what /v1/models says of it
 
 
 class StackState(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from server import rundir
-from server.engine import argv, machine, resolve
+from server.engine import argv, kvcache, machine, resolve
 from server.engine.engine import Build, Engine, Stack
 from server.errors import StartError
 from server.settings import Model, Settings
@@ -67,6 +67,9 @@ class Supervisor:
                 resolve.check(model)
         ours = [model for model in self.settings.models if model.path]
         host = self.look(self.settings.engine) if ours else None
+        if host:
+            for model in ours:
+                kvcache.check(model, host)
         rundir.check_data_dir(self.settings.gateway.data_dir)
         listener = rundir.listen(self.settings.gateway.host, self.settings.gateway.port)
         with listener, rundir.private() as folder:

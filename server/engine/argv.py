@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from server.engine import plugins
 from server.engine.checkpoint import Checkpoint, Task
 from server.engine.machine import Machine
+from server.engine.manifest import Manifest
 from server.settings import Model, Speculative
 
 GIB = 2**30
@@ -40,6 +42,7 @@ class Parts:
     adapters: Mapping[str, Path] = field(default_factory=dict)
     adapter_rank: int = 0
     draft: Path | None = None
+    manifest: Manifest | None = None
     drain: float = 30.0
 
 
@@ -52,6 +55,7 @@ class Command:
 def command(parts: Parts, machine: Machine, environ: Mapping[str, str]) -> Command:
     """How to start the engine: the argv, and the whole environment (`environ` with ours under it)."""
     flags = {
+        **(parts.manifest.flags if parts.manifest else {}),
         **serving(parts),
         **model_flags(parts),
         **(chat(parts) if task_of(parts) == "generate" else {}),
@@ -93,6 +97,10 @@ def model_flags(parts: Parts) -> Flags:
         flags["dtype"] = model.dtype
     if model.quantization != "auto":  # auto: vLLM reads the checkpoint
         flags["quantization"] = model.quantization
+    elif parts.checkpoint.said_beside:
+        flags["quantization"] = parts.checkpoint.quantization
+    if model.kv_cache_dtype != "auto":
+        flags["kv-cache-dtype"] = model.kv_cache_dtype
     task = task_of(parts)
     if task == "generate":
         flags["max-model-len"] = model.max_model_len
@@ -185,6 +193,7 @@ def environment(parts: Parts, machine: Machine) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONWARNINGS": "ignore::DeprecationWarning,ignore::FutureWarning",
     }
+    env |= plugins.environment(machine.version, machine.plugins)
     if machine.kind == "cuda":
         return env
     if cpu_cache(parts, machine) % GIB == 0 and "kv-cache-memory-bytes" not in engine_args(parts):

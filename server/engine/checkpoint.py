@@ -6,7 +6,6 @@ Nothing is loaded and no model library is imported, so this is done before anyth
 from __future__ import annotations
 
 import json
-import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,15 +23,21 @@ EMBEDDING_ARCHITECTURES = ("ForMaskedLM", "Model", "ForTextEmbedding", "ForSente
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model folder. `weight_bytes` sums tensors; `quantization` is the checkpoint's own word, "" for none; `bits` 0 where unsaid."""
+    """A model folder. `weight_bytes` sums tensors; `quantization` is the checkpoint's own word, "" for none; `bits` 0 where unsaid.
+
+    `said_beside`: the word stands in a file beside config.json, as the first versions of AutoGPTQ and AutoAWQ wrote it; vLLM
+    reads that file, but has to be told to.
+    """
 
     path: Path
     architecture: str
     model_type: str
     task: Task
     quantization: str
+    said_beside: bool
     bits: int
     max_model_len: int
+    head_size: int
     weight_bytes: int
     chat_template: bool
     tool_parser: str
@@ -51,14 +56,17 @@ def inspect(path: Path) -> Checkpoint:
     architecture = str((config.get("architectures") or [""])[0])
     template = chat_template(path)
     quantization, bits = quantized(config)
+    beside = ("", 0) if quantization else quantized_beside(path)
     return Checkpoint(
         path=path,
         architecture=architecture,
         model_type=str(config.get("model_type", "")),
         task=task(path, architecture),
-        quantization=quantization,
-        bits=bits,
+        quantization=quantization or beside[0],
+        said_beside=bool(beside[0]),
+        bits=bits or beside[1],
         max_model_len=_context(path, text),
+        head_size=_head_size(text),
         weight_bytes=weights,
         chat_template=bool(template),
         tool_parser=parsers.tool_parser(template, architecture),
@@ -103,13 +111,15 @@ def quantized(config: dict[str, Any]) -> tuple[str, int]:
     return method, int(found.get("bits") or found.get("w_bit") or (8 if "fp8" in method else 0))
 
 
-def plugin_needed(quantization: str, vllm: str) -> str:
-    """The distribution without which vLLM of version `vllm` cannot read this quantization, or "".
-
-    From 0.28 bitsandbytes lives in a plugin; before, it is built in, and the plugin breaks it (vLLM issue 52802).
-    """
-    numbers = [int(part) for part in re.findall(r"\d+", vllm)[:2]]
-    return "vllm-bnb-plugin" if quantization == "bitsandbytes" and numbers >= [0, 28] else ""
+def quantized_beside(path: Path) -> tuple[str, int]:
+    """The method and bits that a file beside config.json names: AutoGPTQ's quantize_config.json, AutoAWQ's quant_config.json."""
+    for file, method in (("quantize_config.json", "gptq"), ("quant_config.json", "awq")):
+        if (path / file).is_file():
+            found = read_json(path / file)
+            bits = found.get("bits") or found.get("w_bit")
+            if isinstance(bits, int):
+                return str(found.get("quant_method") or method).lower(), bits
+    return "", 0
 
 
 def chat_template(path: Path) -> str:
@@ -164,6 +174,14 @@ def _text_config(config: dict[str, Any]) -> dict[str, Any]:
     """A multimodal config keeps the language model's keys one level down."""
     inner = config.get("text_config") or config.get("llm_config")
     return {**config, **inner} if isinstance(inner, dict) else config
+
+
+def _head_size(config: dict[str, Any]) -> int:
+    """Numbers in one attention head; 0 where config.json does not say."""
+    heads = config.get("num_attention_heads")
+    if isinstance(size := config.get("head_dim"), int):
+        return size
+    return int(config["hidden_size"]) // heads if isinstance(heads, int) and heads and "hidden_size" in config else 0
 
 
 def _context(path: Path, config: dict[str, Any]) -> int:

@@ -11,14 +11,12 @@ import os
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
-from server.engine import argv, diagnose, watch
-from server.engine.checkpoint import Checkpoint, plugin_needed
+from server.engine import argv, diagnose, kvcache, manifest, plugins, watch
 from server.engine.machine import Machine
 from server.engine.process import EngineProcess
 from server.engine.resolve import Resolved, resolve
@@ -97,11 +95,15 @@ class Engine:
 
         found: Resolved = await resolve(self.model, report)
         task = found.checkpoint.task if self.model.task == "auto" else self.model.task
-        check_plugin(found.checkpoint, self.stack.machine.version)
+        plugins.check(found.checkpoint, self.stack.machine.version)
+        kvcache.check(self.model, self.stack.machine, found.checkpoint)
+        for line in manifest.remarks(found.manifest, self.stack.machine.version, self.stack.machine.kind):
+            self.stack.say(f"{self.model.name}: {line}")
         if task == "generate" and not (found.checkpoint.chat_template or self.model.chat_template):
             self.stack.say(f"{self.model.name}: no chat template: only /v1/completions answers; set `chat_template: FILE` for chat")
         self.stack.needs[self.model.name].set_result(Need(task, found.checkpoint.weight_bytes // _gpus(self.model)))
-        self._update(task=task, max_model_len=found.checkpoint.max_model_len)
+        card = manifest.card(found.manifest, found.checkpoint.quantization, found.checkpoint.bits)
+        self._update(task=task, max_model_len=found.checkpoint.max_model_len, quantization=card)
         share = None
         if self.stack.machine.kind == "cuda":
             needs = {name: need for name, told in self.stack.needs.items() if (need := await told)}
@@ -115,6 +117,7 @@ class Engine:
             adapters=found.adapters,
             adapter_rank=found.adapter_rank,
             draft=found.draft,
+            manifest=found.manifest,
             drain=self.stack.settings.gateway.drain_timeout,
         )
 
@@ -192,18 +195,6 @@ class Engine:
     def _update(self, **changes: object) -> None:
         self.state = msgspec.structs.replace(self.state, **changes)
         self.stack.publish(self.state)
-
-
-def check_plugin(checkpoint: Checkpoint, vllm: str, installed: Callable[[str], object] = metadata.version) -> None:
-    """Raises StartError where the checkpoint's quantization needs a plugin of vLLM that is not installed."""
-    if plugin := plugin_needed(checkpoint.quantization, vllm):
-        try:
-            installed(plugin)
-        except metadata.PackageNotFoundError:
-            raise StartError(
-                f"{checkpoint.path} is quantized with {checkpoint.quantization}, which vLLM {vllm} reads with a plugin: "
-                f"`pip install --no-deps {plugin} {checkpoint.quantization}`"
-            ) from None
 
 
 def _gpus(model: Model) -> int:

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from server.engine import plugins
 from server.errors import StartError
 
 Kind = Literal["cuda", "cpu"]
@@ -22,7 +23,9 @@ Kind = Literal["cuda", "cpu"]
 class Machine:
     """`memory` is what is available in bytes; `version` is vLLM's; `command` is how its server is started.
 
-    `gpu_memory` is the size of the smallest GPU in bytes, 0 where there is none or it is not known.
+    `gpu_memory` is the size of the smallest GPU in bytes, 0 where there is none or it is not known; `capability` the lowest
+    compute capability, such as 8.9, 0 where not known; `instructions` are the CPU's flags, such as avx512f; `plugins` are
+    vLLM's, each with the distribution that brings it.
     """
 
     kind: Kind
@@ -31,6 +34,9 @@ class Machine:
     version: str
     command: tuple[str, ...]
     gpu_memory: int = 0
+    capability: float = 0.0
+    instructions: frozenset[str] = frozenset()
+    plugins: tuple[tuple[str, str], ...] = ()
 
 
 def look(engine: Literal["auto", "cuda", "cpu"] = "auto") -> Machine:
@@ -45,8 +51,17 @@ def look(engine: Literal["auto", "cuda", "cpu"] = "auto") -> Machine:
         raise StartError("`engine: cuda` needs the GPU build of vLLM, and the CPU build is installed: run `make serve ENGINE=cuda`")
     if kind == "cuda" and not nvidia_driver():
         raise StartError("`engine: cuda` needs an NVIDIA driver, and none answers: run `nvidia-smi`, or set `engine: cpu`")
-    gpu = gpu_memory() if kind == "cuda" else 0
-    return Machine(kind, cpus(), available_memory(), version, server_command(distribution), gpu)
+    return Machine(
+        kind=kind,
+        cpus=cpus(),
+        memory=available_memory(),
+        version=version,
+        command=server_command(distribution),
+        gpu_memory=gpu_memory() if kind == "cuda" else 0,
+        capability=capability() if kind == "cuda" else 0.0,
+        instructions=instructions(),
+        plugins=tuple(plugins.found()),
+    )
 
 
 def installed() -> tuple[str, str] | None:
@@ -78,6 +93,21 @@ def gpu_memory() -> int:
     """Bytes of the smallest GPU, 0 where it is not known."""
     sizes = re.findall(r"^(\d+)", _nvidia_smi("--query-gpu=memory.total", "--format=csv,noheader,nounits"), re.MULTILINE)
     return min((int(size) * 2**20 for size in sizes), default=0)
+
+
+def capability() -> float:
+    """The lowest compute capability among the GPUs, 0 where it is not known (old drivers do not tell)."""
+    found = re.findall(r"^(\d+\.\d+)$", _nvidia_smi("--query-gpu=compute_cap", "--format=csv,noheader"), re.MULTILINE)
+    return min(map(float, found), default=0.0)
+
+
+def instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """The CPU's instruction sets by the kernel's names; empty where they are not known."""
+    try:
+        found = re.search(r"^flags\s*:(.*)$", cpuinfo.read_text(), re.MULTILINE)
+    except OSError:
+        return frozenset()
+    return frozenset(found[1].split()) if found else frozenset()
 
 
 def _nvidia_smi(*words: str) -> str:

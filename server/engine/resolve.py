@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from server import errors
-from server.engine import checkpoint
+from server.engine import checkpoint, manifest
+from server.engine.manifest import Manifest
 from server.errors import ModelNotFound, StartError
 from server.settings import ROOT, Model
 
@@ -24,12 +25,14 @@ class Resolved:
     adapters: Mapping[str, Path] = field(default_factory=dict)
     adapter_rank: int = 0
     draft: Path | None = None
+    manifest: Manifest | None = None
 
 
 def check(model: Model) -> None:
     """Look at what of `model` is said to lie on this disk; hub ids are left for later. Raises StartError."""
     if folder := local(model.path or ""):
         checkpoint.inspect(folder)
+        manifest.read(folder)
     for path in model.adapters.values():
         if folder := local(path):
             adapter_rank(folder)
@@ -50,6 +53,7 @@ async def resolve(model: Model, report: Callable[[str], None]) -> Resolved:
         adapters=adapters,
         adapter_rank=max((adapter_rank(path) for path in adapters.values()), default=0),
         draft=draft,
+        manifest=manifest.read(folder),
     )
 
 

@@ -26,6 +26,7 @@ class Engine:
         self.address = ""
         self.max_model_len = model.max_model_len if isinstance(model.max_model_len, int) else 0
         self.last_token = 0.0
+        self.quantization: dict[str, Any] | None = None
         self.ready = not self.ours
 
     @property
@@ -94,6 +95,7 @@ class Catalogue:
             "root": root,
             "parent": parent,
             "max_model_len": engine.max_model_len or None,
+            "quantization": engine.quantization,
         }
 
     def cards(self) -> dict[str, Any]:

@@ -71,6 +71,7 @@ class Watcher:
     def _take(self, engine: Engine, state: EngineState) -> None:
         engine.phase, engine.since, engine.detail = state.phase, state.since, state.detail
         engine.last_token = state.last_token
+        engine.quantization = state.quantization
         engine.max_model_len = state.max_model_len or engine.max_model_len
         if state.address and state.address != engine.address:
             for old in engine.upstreams:

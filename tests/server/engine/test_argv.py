@@ -7,6 +7,7 @@ import pytest
 
 from server.engine import argv, checkpoint
 from server.engine.machine import Machine
+from server.engine.manifest import Manifest, Serve
 from server.settings import Model
 from tests.server.engine.conftest import CPU, write_model
 
@@ -51,6 +52,29 @@ def test_a_chat_model_takes_the_context_that_fits_and_priorities(parts: argv.Par
     read = flags(parts)
     assert (read["--max-model-len"], read["--scheduling-policy"]) == ("auto", "priority")
     assert flags(of(parts, max_model_len=512))["--max-model-len"] == "512"
+
+
+def test_the_type_of_the_kv_cache_is_said_where_it_is_set(parts: argv.Parts) -> None:
+    assert "--kv-cache-dtype" not in flags(parts)
+    assert flags(of(parts, kv_cache_dtype="fp8"))["--kv-cache-dtype"] == "fp8"
+
+
+def test_a_checkpoints_flags_stand_under_the_configurations(parts: argv.Parts) -> None:
+    made = Manifest("gptq", serve=Serve(flags={"kv_cache_dtype": "fp8", "dtype": "float16", "uds": "/elsewhere"}))
+    read = flags(replace(of(parts, dtype="bfloat16"), manifest=made))
+    assert (read["--kv-cache-dtype"], read["--dtype"], read["--uds"]) == ("fp8", "bfloat16", "/run/e0.sock")
+
+
+def test_a_quantization_that_is_said_beside_the_config_is_told_to_the_engine(parts: argv.Parts) -> None:
+    old = replace(parts, checkpoint=replace(parts.checkpoint, quantization="awq", said_beside=True))
+    assert flags(old)["--quantization"] == "awq"
+    assert "--quantization" not in flags(replace(parts, checkpoint=replace(parts.checkpoint, quantization="awq")))
+
+
+def test_a_plugin_that_breaks_this_engine_is_kept_out(parts: argv.Parts) -> None:
+    old = replace(CPU, version="0.27.1", plugins=(("bitsandbytes", "vllm-bnb-plugin"),))
+    assert argv.command(parts, old, {}).env["VLLM_PLUGINS"] == ""
+    assert "VLLM_PLUGINS" not in argv.command(parts, replace(old, version="0.32.0"), {}).env
 
 
 def test_requests_may_finish_while_the_engine_ends(parts: argv.Parts) -> None:

@@ -126,14 +126,30 @@ def test_a_cut_download_is_noticed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("quantization", "vllm", "plugin"),
+    ("file", "content", "found"),
     [
-        ("bitsandbytes", "0.27.1", ""),
-        ("bitsandbytes", "0.28.0", "vllm-bnb-plugin"),
-        ("bitsandbytes", "0.33.0+cu130", "vllm-bnb-plugin"),
-        ("gptq", "0.33.0", ""),
-        ("bitsandbytes", "", ""),
+        ("quantize_config.json", {"bits": 4, "group_size": 128, "desc_act": False, "sym": True}, ("gptq", 4)),  # AutoGPTQ before 0.5
+        ("quant_config.json", {"zero_point": True, "q_group_size": 128, "w_bit": 4, "version": "GEMM"}, ("awq", 4)),  # AutoAWQ before 0.1.8
     ],
 )
-def test_bitsandbytes_needs_a_plugin_from_0_28(quantization: str, vllm: str, plugin: str) -> None:
-    assert checkpoint.plugin_needed(quantization, vllm) == plugin
+def test_the_quantization_may_stand_in_a_file_beside_the_config(
+    tmp_path: Path, file: str, content: dict[str, object], found: object
+) -> None:
+    (write_model(tmp_path) / file).write_text(json.dumps(content))
+    read = checkpoint.inspect(tmp_path)
+    assert ((read.quantization, read.bits), read.said_beside) == (found, True)
+
+
+def test_the_configs_own_word_goes_before_the_file_beside_it(tmp_path: Path) -> None:
+    write_model(tmp_path, quantization_config={"quant_method": "gptq", "bits": 8})
+    (tmp_path / "quantize_config.json").write_text('{"bits": 4}')
+    read = checkpoint.inspect(tmp_path)
+    assert (read.quantization, read.bits, read.said_beside) == ("gptq", 8, False)
+
+
+@pytest.mark.parametrize(
+    ("config", "size"),
+    [({"head_dim": 64, "hidden_size": 256, "num_attention_heads": 2}, 64), ({"hidden_size": 256, "num_attention_heads": 2}, 128), ({}, 0)],
+)
+def test_the_size_of_an_attention_head(tmp_path: Path, config: dict[str, object], size: int) -> None:
+    assert checkpoint.inspect(write_model(tmp_path, **config)).head_size == size

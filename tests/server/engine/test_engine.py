@@ -5,20 +5,18 @@ import os
 import signal
 import time
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from server.engine.checkpoint import inspect
-from server.engine.engine import Engine, Stack, check_plugin
+from server.engine.engine import Engine, Stack
 from server.engine.machine import Machine
 from server.engine.shares import Need
-from server.errors import EngineFailed, ModelNotFound, StartError
+from server.errors import EngineFailed, ModelNotFound
 from server.settings import Model, Restart, Settings, Watchdog
 from server.state import EngineState, Phase
-from tests.server.engine.conftest import CPU, alive, fake, write_model
+from tests.server.engine.conftest import CPU, alive, fake
 
 
 class Life:
@@ -159,16 +157,6 @@ async def test_a_missing_model_fails_without_a_process(tmp_path: Path) -> None:
         await life.running
     assert life.engine.state.phase == Phase.FAILED
     assert life.engine.process is None
-
-
-def test_a_missing_plugin_is_said_before_anything_starts(tmp_path: Path) -> None:
-    def not_installed(name: str) -> object:
-        raise PackageNotFoundError(name)
-
-    found = inspect(write_model(tmp_path, quantization_config={"quant_method": "bitsandbytes", "load_in_4bit": True}))
-    with pytest.raises(StartError, match="pip install --no-deps vllm-bnb-plugin bitsandbytes"):
-        check_plugin(found, "0.32.0", not_installed)
-    check_plugin(found, "0.27.1", not_installed)
 
 
 async def test_a_model_without_a_chat_template_is_pointed_out(tmp_path: Path, model_folder: Path) -> None:
