@@ -1,4 +1,4 @@
-"""Checkpoints made for the tests: a LoRA adapter, and a 4-bit GPTQ copy of a model, rounded to nearest."""
+"""Checkpoints made for the tests: a LoRA adapter, and 4-bit copies of a model, rounded to nearest, as AutoGPTQ and AutoAWQ wrote them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from pathlib import Path
 from tests.e2e.running import read_config
 
 GROUP = 64
+AWQ_ORDER = (0, 2, 4, 6, 1, 3, 5, 7)  # which output stands in each of the eight places of a number
+
+
+NOT_COPIED = shutil.ignore_patterns("*.safetensors*", "draft", "lessons", "questions", "*.py", "*.jsonl", "__pycache__")
 
 
 def write_adapter(model: Path, folder: Path, rank: int = 8) -> Path:
@@ -35,11 +39,12 @@ def write_adapter(model: Path, folder: Path, rank: int = 8) -> Path:
 
 
 def write_gptq(model: Path, folder: Path) -> Path:
-    """A copy of `model` in AutoGPTQ's 4-bit layout, symmetric, groups of 64 inputs: each weight rounded to the nearest of 16."""
+    """A copy of `model` as AutoGPTQ 0.7 wrote it: 4 bits, symmetric, groups of 64 inputs, quantize_config.json beside config.json
+    and nothing in config.json itself."""
     import torch
     from safetensors.torch import load_file, save_file
 
-    shutil.copytree(model, folder, ignore=shutil.ignore_patterns("*.safetensors*", "draft", "*.py", "*.jsonl", "__pycache__"))
+    shutil.copytree(model, folder, ignore=NOT_COPIED)
     tensors = {}
     for name, weight in load_file(model / "model.safetensors").items():
         if not name.endswith("_proj.weight"):
@@ -58,6 +63,41 @@ def write_gptq(model: Path, folder: Path) -> Path:
         tensors[f"{key}qzeros"] = torch.full((inputs // GROUP, outputs // 8), 0x77777777, dtype=torch.int32)  # 8 - 1 in each place
         tensors[f"{key}g_idx"] = (torch.arange(inputs) // GROUP).int()
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "model.safetensors", {"format": "pt"})
-    quantized = {"quant_method": "gptq", "bits": 4, "group_size": GROUP, "desc_act": False, "sym": True, "lm_head": False}
-    (folder / "config.json").write_text(json.dumps({**read_config(model), "quantization_config": quantized}))
+    quantized = {"bits": 4, "group_size": GROUP, "damp_percent": 0.01, "desc_act": False, "sym": True, "true_sequential": True}
+    (folder / "quantize_config.json").write_text(json.dumps({**quantized, "model_name_or_path": None, "model_file_base_name": "model"}))
+    return folder
+
+
+def write_awq(model: Path, folder: Path) -> Path:
+    """A copy of `model` as AutoAWQ 0.2 wrote it ("gemm"): 4 bits with zero points, groups of 64 inputs, fp16."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    def packed(numbers: torch.Tensor) -> torch.Tensor:
+        """Eight numbers of neighbouring outputs in each int32."""
+        words = torch.zeros(numbers.shape[0], numbers.shape[1] // 8, dtype=torch.int32)
+        for place, output in enumerate(AWQ_ORDER):
+            words |= numbers[:, output::8] << (4 * place)
+        return words
+
+    shutil.copytree(model, folder, ignore=NOT_COPIED)
+    tensors = {}
+    for name, weight in load_file(model / "model.safetensors").items():
+        if not name.endswith("_proj.weight"):
+            tensors[name] = weight.half()
+            continue
+        outputs, inputs = weight.shape
+        grouped = weight.float().t().reshape(inputs // GROUP, GROUP, outputs)
+        low, high = grouped.amin(1, keepdim=True), grouped.amax(1, keepdim=True)
+        scales = ((high - low) / 15).clamp(min=1e-8)
+        zeros = (-low / scales).round().clamp(0, 15)
+        numbers = (grouped / scales + zeros).round().clamp(0, 15).int().reshape(inputs, outputs)
+        key = name.removesuffix("weight")
+        tensors[f"{key}qweight"] = packed(numbers)
+        tensors[f"{key}qzeros"] = packed(zeros.squeeze(1).int())
+        tensors[f"{key}scales"] = scales.squeeze(1).half()
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "model.safetensors", {"format": "pt"})
+    quantized = {"quant_method": "awq", "bits": 4, "group_size": GROUP, "version": "gemm", "zero_point": True}
+    config = {**read_config(model), "dtype": "float16", "quantization_config": {**quantized, "modules_to_not_convert": None}}
+    (folder / "config.json").write_text(json.dumps(config))
     return folder

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from server.engine.kvcache import WIDE
+from server.engine.machine import instructions
 from server.settings import ROOT
-from tests.e2e.checkpoints import write_gptq
+from tests.e2e.checkpoints import write_awq, write_gptq
 from tests.e2e.running import Stack, all_gone, ask, metric
 
 pytestmark = pytest.mark.engine
 
+KV_CACHE = "fp8" if WIDE & instructions() else "auto"
 PROMPT = "What is the capital of France?"
 
 
@@ -46,20 +50,34 @@ def test_a_real_embedding_model_knows_what_is_alike(stack: Stack) -> None:
 
 @pytest.fixture(scope="module")
 def quantized(start: Callable[..., Stack], chat_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A 4-bit checkpoint with a draft model beside it."""
-    model = write_gptq(chat_model, tmp_path_factory.mktemp("models") / "gptq")
+    """4-bit checkpoints as AutoGPTQ and AutoAWQ wrote them: one with a draft beside it, one with a small KV cache."""
+    folder = tmp_path_factory.mktemp("models")
     speculative = {"method": "draft_model", "model": str(chat_model / "draft"), "tokens": 3}
-    stack = start({"models": [{"name": "small", "path": str(model), "speculative": speculative}]}).ready()
+    gptq = {"name": "small", "path": str(write_gptq(chat_model, folder / "gptq")), "speculative": speculative}
+    awq = {"name": "awq", "path": str(write_awq(chat_model, folder / "awq")), "kv_cache_dtype": KV_CACHE}
+    stack = start({"models": [gptq, awq]}).ready()
     yield stack
     stack.stop()
 
 
-def test_a_quantized_checkpoint_is_recognised_and_answers(quantized: Stack, chat_model: Path) -> None:
-    assert "gptq" in quantized.engine_log("small")
-    answer = ask(quantized, "small", PROMPT)
+@pytest.mark.parametrize(("model", "method"), [("small", "gptq"), ("awq", "awq")])
+def test_a_checkpoint_of_autogptq_or_autoawq_is_recognised_and_answers(quantized: Stack, chat_model: Path, model: str, method: str) -> None:
+    assert quantized.client().models.retrieve(model).quantization == {"checkpoint": method, "bits": 4}  # type: ignore[attr-defined]
+    answer = ask(quantized, model, PROMPT)
     assert answer.usage.completion_tokens > 0
     if chat_model == ROOT / "models" / "demo":
         assert "Paris" in answer.choices[0].message.content
+
+
+def test_the_kv_cache_is_of_the_type_that_is_asked_for(quantized: Stack) -> None:
+    """Half the bytes a number: twice the tokens in the same memory."""
+    tokens = {model: _kv_tokens(quantized.engine_log(model)) for model in ("small", "awq")}
+    assert f"kv_cache_dtype={KV_CACHE}" in quantized.engine_log("awq").replace("'", "")
+    assert KV_CACHE == "auto" or tokens["awq"] > 1.5 * tokens["small"]  # the other keeps its draft's keys as well
+
+
+def _kv_tokens(log: str) -> int:
+    return int(re.findall(r"KV cache size: ([\d,]+) tokens", log)[-1].replace(",", ""))
 
 
 def test_the_draft_model_proposes_tokens(quantized: Stack) -> None:
