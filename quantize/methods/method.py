@@ -22,7 +22,8 @@ class Method:
     the name that config.json's `quantization_config.quant_method` carries; `scheme` names the kernel needed (quantize/targets.py).
     `bits` are those it can make, the first its default; `grouped` says whether group_size counts, `calibrated` whether it reads
     a calibration set. `defaults` are recipe keys whose default differs for this method. `run` quantizes (heavy imports inside
-    it); `peak` predicts its highest resident memory in bytes.
+    it); `peak` predicts its highest resident memory in bytes, `scratch` what it leaves in the job's scratch folder meanwhile
+    (none: nothing). `experts` says whether it quantizes the experts of a mixture of experts.
     """
 
     name: str
@@ -38,3 +39,5 @@ class Method:
     calibrated: bool = False
     control: bool = False  # made for comparison only; left out of `--method all`
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    scratch: Callable[[Source, Recipe], int] | None = None
+    experts: bool = False
