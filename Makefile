@@ -6,6 +6,9 @@ CONFIG ?=
 HOST ?=
 PORT ?=
 WORKERS ?=
+METHOD ?= gptq
+OUT ?=
+BASELINE ?=
 ARGS ?=
 
 VENV := .venv
@@ -13,15 +16,22 @@ BIN := $(VENV)/bin
 INSTALL := $(PYTHON) requirements/install.py --venv $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve chat doctor test test-fast check format lock docs demo-model bench-gateway bench-startup clean
+.PHONY: help install install-quantize install-harness serve chat doctor quantize evaluate test test-fast check format lock docs demo-model bench-gateway bench-startup clean
 
 help: ## List all targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 	@echo
-	@echo "  ENGINE=cuda|cpu  MODEL=folder|hub id  CONFIG=file  HOST=  PORT=  WORKERS=  ARGS='more flags'"
+	@echo "  ENGINE=cuda|cpu  MODEL=folder|hub id  CONFIG=file  HOST=  PORT=  WORKERS="
+	@echo "  METHOD=gptq|awq|...|all  OUT=folder  BASELINE=folder  ARGS='more flags'"
 
 install: ## Make .venv and install the locked requirements (ENGINE=cuda|cpu)
 	@$(INSTALL) --engine $(ENGINE)
+
+install-quantize: ## Also install what `make quantize` needs; llm-compressor goes into .tools
+	@$(INSTALL) --engine $(ENGINE) --quantize
+
+install-harness: ## Also install lm-evaluation-harness, into .tools
+	@$(INSTALL) --engine $(ENGINE) --harness
 
 serve: install ## Serve a model behind the OpenAI API (MODEL=..., default: the demo model)
 	@$(BIN)/sllm serve $(MODEL) $(if $(CONFIG),--config $(CONFIG)) $(if $(HOST),--host $(HOST)) \
@@ -33,8 +43,14 @@ chat: install ## Talk to the running server in the terminal
 doctor: install ## Check this machine: Python, driver, engine, ports, disk, hub
 	@$(BIN)/sllm doctor $(ARGS)
 
+quantize: install-quantize ## Make a model small and check that it serves (MODEL=..., METHOD=..., OUT=...)
+	@$(BIN)/sllm quantize $(MODEL) --method $(METHOD) $(if $(OUT),--out $(OUT)) $(ARGS)
+
+evaluate: install ## Measure what quantizing cost (MODEL="folder ...", BASELINE=folder)
+	@$(BIN)/sllm evaluate $(MODEL) $(if $(BASELINE),--baseline $(BASELINE)) $(ARGS)
+
 test: ## Run all tests, the real engine on the CPU included
-	@$(INSTALL) --engine $(ENGINE) --dev
+	@$(INSTALL) --engine $(ENGINE) --dev --quantize
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-fast: ## Run the tests that start no engine
@@ -42,7 +58,7 @@ test-fast: ## Run the tests that start no engine
 	@$(BIN)/python -m pytest -m "not engine" $(ARGS)
 
 check: ## Lint, format, types, import directions, locks, docs snippets
-	@$(INSTALL) --engine $(ENGINE) --dev
+	@$(INSTALL) --engine $(ENGINE) --dev --quantize
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
