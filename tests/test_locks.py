@@ -9,7 +9,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 FOLDER = Path(__file__).parent.parent / "requirements"
-LOCKS = ["gateway", "engine-cpu", "engine-cuda", "dev"]
+ROOT = FOLDER.parent
+LOCKS = [path.stem for path in sorted(FOLDER.glob("*.in")) if path.stem != "checkpoints"]
+# Locks that are installed on top of another one.
+BESIDE = {"dev": "engine-cpu", "quantize": "engine-cpu", "quantize-cuda": "engine-cuda"}
+# What is installed here, by the environment that holds it; the locks for CUDA are read by the same rules and not installed.
+FOLDERS = {"llm-compressor": ROOT / ".tools" / "llm-compressor", "harness": ROOT / ".tools" / "harness"}
 
 
 def lines(path: Path) -> list[str]:
@@ -55,29 +60,65 @@ def test_lock_satisfies_its_in_file(name):
             assert requirement.specifier.contains(version, prereleases=True), f"{requirement} but {version} is locked: make lock"
 
 
-@pytest.mark.parametrize("name", ["gateway", "dev"])
-def test_locks_that_share_an_environment_agree(name):
-    engine = locked("engine-cpu")
-    different = {k: (v, engine[k]) for k, v in locked(name).items() if engine.get(k, v) != v}
+@pytest.mark.parametrize(("name", "engine"), [("gateway", "engine-cpu"), *BESIDE.items()])
+def test_locks_that_share_an_environment_agree(name, engine):
+    pins = locked(engine)
+    different = {k: (v, pins[k]) for k, v in locked(name).items() if pins.get(k, v) != v}
     assert not different, "make lock"
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", [name for name in LOCKS if name not in FOLDERS])
 def test_lock_is_closed_over_what_its_members_ask_for(name):
     """The locks are installed with --no-deps, so a member that is missing here is missing for the user."""
-    pins = locked(name) | (locked("engine-cpu") if name == "dev" else {})
-    for distribution in set(locked(name)) & {canonicalize_name(d.name) for d in metadata.distributions()}:
-        for text in metadata.requires(distribution) or []:
+    pins = locked(name) | (locked(BESIDE[name]) if name in BESIDE else {})
+    known = overridden(name) | (overridden(BESIDE[name]) if name in BESIDE else set())
+    check_closed(name, pins, known, list(metadata.distributions()))
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_lock_of_a_tool_is_closed_and_what_is_installed(name):
+    distributions = in_folder(FOLDERS[name])
+    if not distributions:
+        pytest.skip(f"{name} is not installed: make install-{'harness' if name == 'harness' else 'quantize'}")
+    check_closed(name, locked(name), overridden(name), distributions)
+    versions = {canonicalize_name(d.name): d.version for d in distributions}
+    for distribution, version in locked(name).items():
+        assert versions.get(distribution) == version, f"{distribution}: make install-quantize"
+
+
+def check_closed(name: str, pins: dict[str, str], known: set[str], distributions: list[metadata.Distribution]) -> None:
+    versions = locked(name)
+    for distribution in distributions:
+        if versions.get(canonicalize_name(distribution.name)) != distribution.version:
+            continue  # not a member, or another version than the one that would be installed (a CUDA lock on a machine without)
+        for text in distribution.requires or []:
             requirement = Requirement(text)
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 needed = canonicalize_name(requirement.name)
-                if needed not in overridden(name):
-                    assert needed in pins, f"{distribution} asks for {needed}, which {name}.txt lacks: make lock"
+                if needed not in known:
+                    assert needed in pins, f"{distribution.name} asks for {needed}, which {name}.txt lacks: make lock"
+
+
+def in_folder(environment: Path) -> list[metadata.Distribution]:
+    return [d for path in environment.glob("lib/python*/site-packages") for d in metadata.distributions(path=[str(path)])]
+
+
+def test_the_tools_torch_finds_all_it_asks_for():
+    """torch is not in this lock (torch-cpu.txt), what it needs is."""
+    torch = [d for d in in_folder(FOLDERS["llm-compressor"]) if d.name == "torch"]
+    if not torch:
+        pytest.skip("llm-compressor is not installed: make install-quantize")
+    needed = [Requirement(text) for text in torch[0].requires or []]
+    plain = {canonicalize_name(r.name) for r in needed if r.marker is None or r.marker.evaluate({"extra": ""})}
+    assert plain <= set(locked("llm-compressor"))
 
 
 def test_installed_versions_are_the_locked_ones():
-    engine = "engine-cuda" if _installed("vllm") else "engine-cpu"
-    for distribution, version in (locked(engine) | locked("dev")).items():
+    cuda = _installed("vllm") is not None
+    pins = locked("engine-cuda" if cuda else "engine-cpu") | locked("dev")
+    if _installed("gptqmodel"):
+        pins |= locked("quantize-cuda" if cuda else "quantize")
+    for distribution, version in pins.items():
         assert _installed(distribution) == version, f"{distribution}: make install"
 
 
