@@ -27,6 +27,7 @@ class Tensor:
     shape: tuple[int, ...]
     bytes: int
     file: Path
+    begin: int = 0  # where its bytes begin in the file
 
 
 def read(folder: Path) -> list[Tensor]:
@@ -99,7 +100,7 @@ def _tensors(file: Path) -> list[Tensor]:
         opened.seek(8)
         try:
             header = json.loads(opened.read(length))
-            found = [_tensor(name, entry, file) for name, entry in header.items() if name != "__metadata__"]
+            found = [_tensor(name, entry, file, 8 + length) for name, entry in header.items() if name != "__metadata__"]
             total = max((int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"), default=0)
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise SourceError(f"{file} is not a whole safetensors file ({error}): copy or download it again") from None
@@ -108,9 +109,9 @@ def _tensors(file: Path) -> list[Tensor]:
     return found
 
 
-def _tensor(name: str, entry: dict[str, Any], file: Path) -> Tensor:
+def _tensor(name: str, entry: dict[str, Any], file: Path, start: int) -> Tensor:
     first, last = entry["data_offsets"]
-    return Tensor(name, str(entry["dtype"]), tuple(int(n) for n in entry["shape"]), int(last) - int(first), file)
+    return Tensor(name, str(entry["dtype"]), tuple(int(n) for n in entry["shape"]), int(last) - int(first), file, start + int(first))
 
 
 def _cut_short(file: Path, there: int, needed: int = 0) -> str:
