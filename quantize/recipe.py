@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from quantize.errors import UsageError
+from quantize.nearest import did_you_mean
+
+if TYPE_CHECKING:
+    from quantize.methods.method import Method
+
+ALL = "all"
 
 
 class Recipe(BaseModel):
@@ -29,3 +39,54 @@ class Recipe(BaseModel):
     shard_size: int = Field(5 * 10**9, ge=10**6, description="Largest weight file, bytes.")
     max_logprob_difference: float = Field(0.5, gt=0, description="Check: highest mean absolute logprob difference to the baseline.")
     min_agreement: float = Field(0.7, ge=0, le=1, description="Check: lowest share of positions with the baseline's first token.")
+
+
+def load(file: Path | None, overrides: Mapping[str, Any], methods: Mapping[str, Method] | None = None) -> Recipe:
+    """The recipe in `file` with `overrides` (flags; None: not given) over it and the method's own defaults under both.
+
+    `model_fields_set` holds what the user said, in the file or by a flag. Raises UsageError naming file, line and key.
+    """
+    from quantize import recipefile
+
+    said = recipefile.read(file) if file else {}
+    flags = {key: value for key, value in overrides.items() if value is not None}
+    method = flags.get("method", said.get("method", Recipe.model_fields["method"].default))
+    defaults = _defaults(method, registry(methods), "--method" if "method" in flags else recipefile.place(file, "method"))
+    for data, where in ((said, file), (flags, None)):
+        recipefile.validate(data, where, Recipe)
+    return _construct({**said, **flags}, defaults)
+
+
+def for_method(recipe: Recipe, method: Method, unread: Iterable[str] = ()) -> Recipe:
+    """What the user said in `recipe`, but for the keys `unread`, for another method: with that one's defaults under it."""
+    return _construct({**_said(recipe, unread), "method": method.name}, method.defaults)
+
+
+def with_values(recipe: Recipe, **values: Any) -> Recipe:
+    """`recipe` with `values` filled in, without counting them as said by the user."""
+    return Recipe.model_construct(_fields_set=set(recipe.model_fields_set), **{**dict(recipe), **values})
+
+
+def _said(recipe: Recipe, unread: Iterable[str]) -> dict[str, Any]:
+    return {key: getattr(recipe, key) for key in recipe.model_fields_set - set(unread)}
+
+
+def _construct(said: Mapping[str, Any], defaults: Mapping[str, Any]) -> Recipe:
+    whole = Recipe.model_validate({**defaults, **said})
+    return Recipe.model_construct(_fields_set=set(said), **dict(whole))
+
+
+def registry(methods: Mapping[str, Method] | None) -> Mapping[str, Method]:
+    if methods is None:
+        from quantize.methods import METHODS
+
+        return METHODS
+    return methods
+
+
+def _defaults(method: object, methods: Mapping[str, Method], where: str) -> Mapping[str, Any]:
+    if method == ALL:
+        return {}
+    if not isinstance(method, str) or method not in methods:
+        raise UsageError(f"{where}: no method '{method}': {did_you_mean(str(method), [*methods, ALL])}")
+    return methods[method].defaults

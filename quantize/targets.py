@@ -81,32 +81,24 @@ def kernel(scheme: str, target: Target, bits: int, symmetric: bool | None) -> Ke
 
 
 def built(linears: Iterable[Linear]) -> list[tuple[str, int, int]]:
-    """(a name, inputs, outputs) of each linear layer as vLLM builds it: q, k and v of one block are one, gate and up too."""
+    """(name, inputs, outputs) of each linear layer as vLLM builds it: q, k and v of one block are one, gate and up too."""
     by_name = {linear.name: linear for linear in linears}
     found = []
     for name, linear in by_name.items():
         parent, _, own = name.rpartition(".")
-        family = next((f for f in FUSED if own in f), (own,))
-        members = [by_name[f"{parent}.{part}"] for part in family if f"{parent}.{part}" in by_name]
-        if len(members) < 2:
-            found.append((name, linear.inputs, linear.outputs))
-        elif linear is members[0]:
-            found.append((" + ".join(m.name for m in members[:1]) + f" and {len(members) - 1} beside it", linear.inputs, _outputs(members)))
+        family = next((family for family in FUSED if own in family), (own,))
+        members = [by_name[whole] for part in family if (whole := f"{parent}.{part}" if parent else part) in by_name]
+        if linear is members[0]:
+            found.append((" with ".join([name, *family[1:]]), linear.inputs, sum(member.outputs for member in members)))
     return found
 
 
-def halves(kept: Iterable[str], quantized: Iterable[str]) -> tuple[str, str] | None:
-    """A layer that is kept and one that is quantized, which vLLM builds as one and so cannot load; None where there are none."""
+def halves(kept: Iterable[str], quantized: Iterable[str]) -> tuple[str, list[str]] | None:
+    """A layer that is kept, and those that are quantized and built as one with it, so that vLLM cannot load them; None: no such."""
     names = set(quantized)
     for name in kept:
         parent, _, own = name.rpartition(".")
-        for family in FUSED:
-            if own in family:
-                other = next((f"{parent}.{part}" for part in family if f"{parent}.{part}" in names), None)
-                if other:
-                    return name, other
+        family = next((family for family in FUSED if own in family), ())
+        if others := [f"{parent}.{part}" for part in family if f"{parent}.{part}" in names]:
+            return name, others
     return None
-
-
-def _outputs(members: Iterable[Linear]) -> int:
-    return sum(member.outputs for member in members)
