@@ -61,10 +61,10 @@ Installed = Callable[[Method], None]
 
 
 def installed(method: Method) -> None:
-    """Raises MissingLibrary where the environment of `method` is not there."""
+    """Raises MissingLibrary where the environment of `method`, or its library, is not there."""
     from quantize import environments
 
-    environments.python(method.environment)
+    environments.require(method)
 
 
 def check(
