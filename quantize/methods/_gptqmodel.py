@@ -1,0 +1,86 @@
+"""What GPTQ and AWQ share: both are GPTQModel's work, a decoder layer at a time, the rest of the model on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from quantize import sidefiles
+from quantize.job import Event, Job, Report
+from quantize.methods._names import as_engine_knows, ignored
+
+if TYPE_CHECKING:
+    from gptqmodel import BaseQuantizeConfig
+
+HALF = ("bfloat16", "float16")
+SHORTEST = 2  # tokens of a calibration sample
+LEFTOVERS = ("quant_log.csv",)
+PATHS = ("offload_to_disk", "offload_to_disk_path")  # of this machine; nothing that a reader needs
+
+
+def run(job: Job, report: Report, choices: Mapping[str, Any], backend: str) -> None:
+    """Quantize with GPTQModel's QuantizeConfig of `choices`; `backend` names its kernel for the work."""
+    os.environ["GPTQMODEL_CPU_WORKERS"] = str(job.threads)  # read at import; more than the cores is refused
+    report(Event("phase", phase="loading"))
+    import torch
+    from gptqmodel import BACKEND, GPTQModel, QuantizeConfig
+
+    stored = json.loads((job.source / "config.json").read_text(encoding="utf-8"))
+    dtype = stored.get("dtype") or stored.get("torch_dtype")
+    config: BaseQuantizeConfig = QuantizeConfig(
+        **choices,
+        bits=job.recipe["bits"],
+        group_size=job.recipe["group_size"],
+        sym=job.recipe["symmetric"],
+        device="cuda" if torch.cuda.is_available() else "cpu",
+        offload_to_disk=True,
+        offload_to_disk_path=str(job.scratch),
+    )
+    model = GPTQModel.load(str(job.source), config, dtype=getattr(torch, dtype if dtype in HALF else HALF[0]))
+    kept = keep(model.model, job.recipe["ignore"])
+    if kept:
+        config.dynamic = kept
+    follow(model, report)
+    report(Event("phase", phase="quantizing"))
+    samples = [{"input_ids": sample, "attention_mask": [1] * len(sample)} for sample in job.samples()]
+    model.quantize(samples, batch_size=1, backend=BACKEND[backend], calibration_data_min_length=SHORTEST)
+    report(Event("phase", phase="saving"))
+    model.save(str(job.out), max_shard_size=job.recipe["shard_size"])
+    tidy(job.out)
+    sidefiles.copy(job.source, job.out)
+
+
+def keep(model: Any, patterns: list[str]) -> dict[str, dict[str, Any]]:
+    """GPTQModel's `dynamic` rules for the layers that stay as they are; vLLM reads the same rules."""
+    import torch
+
+    output = {name for name, module in model.named_modules() if module is model.get_output_embeddings()}
+    linears = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear) and name not in output]
+    return {f"-:^{re.escape(name)}$": {} for name in as_engine_knows(ignored(linears, patterns))}
+
+
+def follow(model: Any, report: Report) -> None:
+    """Report each decoder layer when GPTQModel is through with it."""
+    total = model.model.config.get_text_config().num_hidden_layers
+
+    def done(layer_idx: int, submodule_finalized: bool) -> None:
+        if submodule_finalized and layer_idx < total:
+            report(Event("layer", done=layer_idx + 1, total=total))
+
+    model.layer_callback = done
+
+
+def tidy(out: Path) -> None:
+    """Remove what GPTQModel leaves behind, and this machine's paths from its configuration."""
+    for name in LEFTOVERS:
+        (out / name).unlink(missing_ok=True)
+    for name in ("config.json", "quantize_config.json"):
+        about = json.loads((out / name).read_text(encoding="utf-8"))
+        meta = about.get("quantization_config", about).get("meta", {})
+        for key in PATHS:
+            meta.pop(key, None)
+        (out / name).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
