@@ -6,14 +6,17 @@ What is heavy is imported inside the command that needs it, so that `sllm --help
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
+from quantize.errors import QuantizeError
+from quantize.recipe import Recipe
 from server.errors import SLLMError
 from server.settings import Gateway, Settings, from_layers, layers, load
-from server.terminal.flags import ENGINE_FLAGS, WithEngineFlags, engine_args, option, usage_error
+from server.terminal.flags import ENGINE_FLAGS, WithEngineFlags, engine_args, fields_of, option, usage_error
 from server.terminal.output import print_error, print_json
 from server.terminal.output import version as installed_version
 
@@ -127,6 +130,47 @@ def chat(
 
 
 @app.command()
+@fields_of(Recipe, into="recipe")
+def quantize(
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="Folder, Hugging Face id, or a model of the configuration; none: the demo."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Folder of the checkpoint. [default: ./MODEL-METHOD]", show_default=False),
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--recipe", "-r", metavar="FILE", help="Recipe (YAML); flags go over it.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a checkpoint that was made here.")] = False,
+    check: Annotated[bool, typer.Option("--check/--no-check", help="Serve the checkpoint and compare its answers.")] = True,
+    quick: Annotated[bool, typer.Option("--quick", help="With --method all: measure less, and no speed.")] = False,
+    config: Config = None,
+    json: Json = False,
+    *,
+    recipe: Mapping[str, Any],
+) -> int:
+    """Make a model small, serve it once, and compare what it says. --method all makes every one that fits, and a comparison."""
+    from quantize import command
+    from quantize import recipe as recipes
+
+    chosen = recipes.load(file, recipe)
+    name, folder = _located(config, model)
+    return command.run_command(folder, name, chosen, out, force=force, check=check, quick=quick, as_json=json, version=installed_version())
+
+
+def _located(config: Path | None, model: str | None) -> tuple[str, Path]:
+    """What MODEL is called and its folder, downloaded where it has to be."""
+    import asyncio
+
+    from server.engine import resolve
+    from server.terminal.choose import checkpoint
+
+    chosen = checkpoint(load(config), model)
+    folder = asyncio.run(resolve.locate(chosen.path or "", chosen.revision, lambda detail: None))
+    return (folder.name if resolve.local(chosen.path or "") else str(chosen.path)), folder
+
+
+@app.command()
 def doctor(config: Config = None, host: Host = None, port: Port = None, data_dir: DataDir = None, json: Json = False) -> int:
     """Check this machine: each line ok, or what to do."""
     from server.doctor import report
@@ -163,10 +207,10 @@ def main(argv: list[str] | None = None) -> int:
     ours = argv[: argv.index("--")] if "--" in argv else argv
     try:
         return app(argv, prog_name="sllm", standalone_mode=False) or 0
-    except (SLLMError, typer.TyperException) as error:
+    except (SLLMError, QuantizeError, typer.TyperException) as error:
         if "--debug" in ours:
             raise
-        message = error.message if isinstance(error, SLLMError) else usage_error(error)
+        message = usage_error(error) if isinstance(error, typer.TyperException) else error.message
         print_error(message, error.exit_code, as_json="--json" in ours)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):

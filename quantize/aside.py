@@ -13,8 +13,8 @@ import ctypes
 import errno
 import fcntl
 import os
+import secrets
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,6 +36,11 @@ class Aside:
     scratch: Path
     log: Path
     lock: int
+
+    def make(self) -> None:
+        """Make the folders. Who removes them should be there already."""
+        self.checkpoint.mkdir(parents=True)
+        self.scratch.mkdir()
 
 
 def log_of(out: Path) -> Path:
@@ -83,14 +88,11 @@ def _locked(file: int) -> bool:
     return True
 
 
-def make(out: Path, held: int) -> Aside:
-    """Empty folders beside `out`, whose lock `held` is. What dead runs have left there is removed."""
+def beside(out: Path, held: int) -> Aside:
+    """Folders beside `out`, whose lock `held` is; they are not made yet. What dead runs have left there is removed."""
     _tidy(out)
-    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
-    aside = Aside(out, folder, folder / "checkpoint", folder / "scratch", log_of(out), held)
-    aside.checkpoint.mkdir()
-    aside.scratch.mkdir()
-    return aside
+    folder = out.with_name(f".{out.name}.partial-{secrets.token_hex(4)}")
+    return Aside(out, folder, folder / "checkpoint", folder / "scratch", log_of(out), held)
 
 
 def _tidy(out: Path) -> None:

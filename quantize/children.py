@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -30,6 +31,9 @@ class Memory:
     peak: int = 0
 
 
+UNKNOWN = Memory()
+
+
 class Children:
     """Whoever goes away first, `folder` is removed and no program is left: the janitor sees to it.
 
@@ -38,6 +42,7 @@ class Children:
     """
 
     def __init__(self, folder: Path, held: Iterable[int] = (), environ: Mapping[str, str] = os.environ, grace: float = janitor.GRACE):
+        self.folder = folder
         self.socket, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with other:
             self.janitor = subprocess.Popen(
@@ -45,7 +50,7 @@ class Children:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # whoever reads the command's output must not wait for us
                 stderr=subprocess.DEVNULL,
-                env={**environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+                env={**environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), environ.get("PYTHONPATH")]))},
                 pass_fds=(other.fileno(), *held),
                 start_new_session=True,  # Ctrl-C in the terminal is for the command
             )
@@ -60,14 +65,24 @@ class Children:
         """End every program and remove the folder; returns once that is done."""
         self.socket.close()
         self.janitor.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)  # where somebody killed the janitor
 
-    def run(self, words: Sequence[str], log: Path, hear: Callable[[str], None], watch: Callable[[Memory], None] = lambda _: None) -> int:
+    def run(
+        self,
+        words: Sequence[str],
+        log: Path,
+        hear: Callable[[str], None],
+        watch: Callable[[Memory], None] = lambda _: None,
+        cwd: Path | None = None,
+    ) -> int:
         """Run a program to its end; its exit status, negative for a signal. Its stdout is heard line by line, its stderr
-        goes to the end of the file `log`. Raises MethodFailed when the janitor is gone."""
+        goes to the end of the file `log`; it works in `cwd`, none: here. Raises MethodFailed when the janitor is gone."""
         read, write = os.pipe()
         with open(read, "rb", buffering=0) as out, log.open("ab") as err:
             try:
-                socket.send_fds(self.socket, [json.dumps(list(words)).encode()], [write, err.fileno()])
+                socket.send_fds(
+                    self.socket, [json.dumps({"words": list(words), "cwd": str(cwd or Path.cwd())}).encode()], [write, err.fileno()]
+                )
             except OSError:
                 raise self._gone() from None
             finally:

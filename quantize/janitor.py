@@ -2,9 +2,9 @@
 
     python -I -S janitor.py SOCKET FOLDER GRACE      (by its path: only the standard library, up in 30 ms)
 
-SOCKET is the descriptor of a Unix socket of packets. An order is a JSON list, the words of a program, sent together with the
-two descriptors of its stdout and stderr; the report is {"pid": N}, then {"exit": STATUS}, STATUS as subprocess counts it:
-negative for a signal. When a program ends, what it has started ends too.
+SOCKET is the descriptor of a Unix socket of packets. An order is {"words": [...], "cwd": ...}, a program and the folder that it
+works in, sent together with the two descriptors of its stdout and stderr; the report is {"pid": N}, then {"exit": STATUS},
+STATUS as subprocess counts it: negative for a signal. When a program ends, what it has started ends too.
 
 The end of the socket (the command is done, or a SIGKILL took it) ends every process below and removes FOLDER, which is where
 the unfinished checkpoint lies. Finished ones were renamed out of it. Processes are asked to end, and killed after GRACE seconds.
@@ -61,12 +61,12 @@ class Janitor:
                     return
                 if not order:
                     return
-                self.start(json.loads(order), *outputs)
+                self.start(**json.loads(order), stdout=outputs[0], stderr=outputs[1])
 
-    def start(self, words: list[str], stdout: int, stderr: int) -> None:
+    def start(self, words: list[str], cwd: str, stdout: int, stderr: int) -> None:
         try:
             started = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True, preexec_fn=self.in_child
+                words, cwd=cwd, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True, preexec_fn=self.in_child
             )
         except OSError as error:
             os.write(stderr, f"cannot start {words[0]}: {error}\n".encode())

@@ -16,7 +16,7 @@ import yaml
 import sllm
 from server.settings import ROOT, Gateway, load
 
-COMMANDS = ["serve", "gateway", "chat", "doctor", "config show", "config check"]
+COMMANDS = ["serve", "gateway", "chat", "quantize", "doctor", "config show", "config check"]
 runner = typer.testing.CliRunner()
 
 
@@ -39,7 +39,7 @@ def test_help_names_each_command_that_there_is_and_no_other():
     listed = [
         line.split()[0] for line in shown.split("Commands:")[1].splitlines() if line.strip() and line.startswith("  ") and line[2] != " "
     ]
-    assert listed == ["serve", "gateway", "chat", "doctor", "config"]
+    assert listed == ["serve", "gateway", "chat", "quantize", "doctor", "config"]
 
 
 def test_a_flag_shows_the_default_and_the_words_of_its_field():
@@ -92,8 +92,17 @@ def test_it_runs_as_a_module_too():
         (["gateway"], 2, "add --upstream http://host:port"),
         (["gateway", "--upstream", "127.0.0.1:1"], 1, "http://127.0.0.1:1 does not answer"),
         (["chat", "--url", "127.0.0.1:1"], 1, "no server answers at http://127.0.0.1:1/v1"),
+        (["quantize", "./none"], 1, "no model './none'"),
+        (["quantize", "--method", "gtpq"], 2, "did you mean 'gptq'?"),
+        (["quantize", "--damping", "2"], 2, "'damping' must be less than 1"),
+        (["quantize", "--bits", "3"], 2, "'bits' must be"),
+        (["quantize", "--recipe", "/none.yaml"], 2, "no recipe file at /none.yaml"),
+        (["quantize", "--config", "configs/serve/chat-and-embeddings.yaml"], 2, "name one of"),
+        (["quantize", "tests"], 1, "tests"),
+        (["quantize", "--method", "int8", "--out", "models"], 2, "holds the model itself"),
+        (["quantize", "--method", "gptq", "--group-size", "96", "--out", "/tmp/none"], 1, "use --group-size 64"),
         (["config", "check"], 2, "Missing argument"),
-        (["quantise"], 2, "see `sllm --help`"),
+        (["frobnicate"], 2, "see `sllm --help`"),
         (["config", "chek"], 2, "Did you mean 'check'?"),
     ],
 )

@@ -25,6 +25,16 @@ def choose(settings: Settings, model: str | None, engine_args: Mapping[str, Any]
     return with_models(settings, models)
 
 
+def checkpoint(settings: Settings, model: str | None) -> Model:
+    """The one model that `model` means, whose weights are at hand. Raises ModelNotFound; UsageError without a name beside several."""
+    if model is None and len(settings.models) > 1:
+        raise UsageError(f"the configuration has {len(settings.models)} models: name one of {', '.join(m.name for m in settings.models)}")
+    chosen = _pick(settings.models, model) if model else settings.models[0]
+    if not chosen.path:
+        raise UsageError(f"model '{chosen.name}' is served elsewhere ({chosen.upstreams[0]}): name a folder or a hub id")
+    return chosen
+
+
 def with_models(settings: Settings, models: Sequence[Model]) -> Settings:
     """`settings` serving `models`; personas of other models are left out. Raises ConfigError where two names clash."""
     callable_names = {m.name for m in models} | {a for m in models for a in m.adapters}

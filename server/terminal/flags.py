@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from typing import Any
+from collections.abc import Callable
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from annotated_types import Ge, Le
@@ -21,16 +24,62 @@ def option(section: type[BaseModel], field: str, *names: str, metavar: str | Non
     The option's own default stays None, so that a flag which was not given leaves the file's value alone.
     """
     info = section.model_fields[field]
+    default = " ".join(info.default) if isinstance(info.default, tuple) else info.default
+    flag = f"--{field.replace('_', '-')}"
+    if _kind(info.annotation) is bool:
+        flag, default = f"{flag}/--no-{flag[2:]}", None if default is False else default
     low = next((m.ge for m in info.metadata if isinstance(m, Ge)), None)
     high = next((m.le for m in info.metadata if isinstance(m, Le)), None)
     bounds: dict[str, Any] = {"min": low, "max": high} if info.annotation is int else {}
     return typer.Option(
-        *(names or (f"--{field.replace('_', '-')}",)),
-        help=f"{info.description} [default: {info.default}]",
+        *(names or (flag,)),
+        help=f"{info.description}" + ("" if default is None else f" [default: {default}]"),
         show_default=False,
         metavar=metavar,
         **bounds,
     )
+
+
+def fields_of(section: type[BaseModel], into: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Give a command one flag for every field of `section`. It gets them as one mapping, its argument `into`; None: not given.
+
+    `section` is not validated here: bounds that typer does not know and rules between fields are the command's to check.
+    """
+
+    def decorate(function: Callable[..., int]) -> Callable[..., int]:
+        def command(*args: Any, **given: Any) -> int:
+            values = {name: given.pop(name) for name in section.model_fields}
+            return function(*args, **given, **{into: values})
+
+        own = [p for p in inspect.signature(function, eval_str=True).parameters.values() if p.name != into]
+        made = []
+        for name, info in section.model_fields.items():
+            kind = _flag_type(info.annotation)
+            metavar = {int: "N", float: "X", str: name.rpartition("_")[2].upper(), list[str]: "NAME"}.get(kind)
+            annotation = Annotated[kind | None, option(section, name, metavar=metavar)]  # type: ignore[valid-type]
+            made.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation))
+        command.__name__, command.__doc__ = function.__name__, function.__doc__
+        command.__signature__ = inspect.Signature([*own, *made], return_annotation=int)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in (*own, *made)}
+        return command
+
+    return decorate
+
+
+def _kind(annotation: Any) -> Any:
+    """The type of a field, without the None that stands for "not said"."""
+    branches = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return next(branch for branch in branches if branch is not NoneType)
+
+
+def _flag_type(annotation: Any) -> Any:
+    """What typer makes of it: a list for a tuple, a number for a choice of numbers."""
+    kind = _kind(annotation)
+    if get_origin(kind) is tuple:
+        return list[str]
+    if get_origin(kind) is Literal and not all(isinstance(value, str) for value in get_args(kind)):
+        return type(get_args(kind)[0])
+    return kind
 
 
 class WithEngineFlags(TyperCommand):

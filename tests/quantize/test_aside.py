@@ -25,6 +25,12 @@ def checkpoint(folder: Path, word: str) -> Path:
     return folder
 
 
+def begin(out: Path, held: int) -> aside.Aside:
+    work = aside.beside(out, held)
+    work.make()
+    return work
+
+
 def word(folder: Path) -> str:
     return (folder / "model.safetensors").read_text()
 
@@ -91,7 +97,7 @@ def test_a_lock_ends_with_its_run_and_the_log_starts_anew(out: Path):
 
 def test_nothing_has_the_name_before_it_is_published(out: Path):
     with aside.lock(out) as held:
-        work = aside.make(out, held)
+        work = begin(out, held)
         checkpoint(work.checkpoint, "new")
         assert not out.exists()
         aside.publish(work, force=False)
@@ -109,7 +115,7 @@ def _umask() -> int:
 def test_force_puts_the_old_one_where_it_goes_with_the_rest(out: Path, options: dict[str, Any]):
     checkpoint(out, "old")
     with aside.lock(out) as held:
-        work = aside.make(out, held)
+        work = begin(out, held)
         checkpoint(work.checkpoint, "new")
         aside.publish(work, force=True, **options)
         assert [word(file.parent) for file in work.folder.rglob("model.safetensors")] == ["old"]
@@ -119,7 +125,7 @@ def test_force_puts_the_old_one_where_it_goes_with_the_rest(out: Path, options: 
 
 def test_without_force_a_folder_that_came_meanwhile_stays(out: Path):
     with aside.lock(out) as held:
-        work = aside.make(out, held)
+        work = begin(out, held)
         checkpoint(work.checkpoint, "new")
         checkpoint(out, "other")
         with pytest.raises(UsageError, match="has come into being meanwhile"):
@@ -132,22 +138,22 @@ def test_without_force_a_folder_that_came_meanwhile_stays(out: Path):
 
 def test_what_dead_runs_left_is_removed_and_neighbours_stay(out: Path):
     with aside.lock(out) as held:
-        checkpoint(aside.make(out, held).checkpoint, "half")
+        checkpoint(begin(out, held).checkpoint, "half")
     neighbour = checkpoint(out.with_name(f".{out.name}2.partial-x"), "of another")
     with aside.lock(out) as held:
-        work = aside.make(out, held)
+        work = begin(out, held)
     assert {path for path in out.parent.iterdir() if path.is_dir()} == {work.folder, neighbour}
 
 
 def test_a_name_with_the_signs_of_a_pattern_is_only_itself(tmp_path: Path):
     neighbour = checkpoint(tmp_path / ".m1.partial-x", "of another")
     with aside.lock(tmp_path / "m[1]") as held:
-        aside.make(tmp_path / "m[1]", held)
+        begin(tmp_path / "m[1]", held)
     assert neighbour.exists()
 
 
 def test_an_old_checkpoint_between_two_renames_gets_its_name_back(out: Path):
     checkpoint(out.with_name(f".{out.name}.before"), "old")
     with aside.lock(out) as held:
-        aside.make(out, held)
+        begin(out, held)
     assert word(out) == "old"
