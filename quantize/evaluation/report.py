@@ -12,14 +12,18 @@ from quantize.evaluation.compare import Result
 JSON, HTML = "evaluation.json", "evaluation.html"
 
 
-def report(results: Sequence[Result], baseline: Result | None, folder: Path, about: dict[str, Any] | None = None) -> tuple[Path, Path]:
+def report(
+    results: Sequence[Result], baseline: Result | None, folder: Path, about: dict[str, Any] | None = None, *, page_only: bool = False
+) -> tuple[Path, ...]:
     """Write both files into `folder` (made if it is not there); their paths. `baseline` is one of `results` or another.
 
     `about` is what is known of the run beside the measurements (record.about).
     """
     everyone = [*results] if baseline is None or any(r.name == baseline.name for r in results) else [baseline, *results]
+    told = about or record.about()
     folder.mkdir(parents=True, exist_ok=True)
-    data = record.build(everyone, baseline.name if baseline else None, about or record.about())
-    record.write(folder / JSON, data)
-    (folder / HTML).write_text(page.render(everyone, data["about"]), encoding="utf-8")
+    (folder / HTML).write_text(page.render(everyone, told), encoding="utf-8")
+    if page_only:
+        return (folder / HTML,)
+    record.write(folder / JSON, record.build(everyone, baseline.name if baseline else None, told))
     return folder / JSON, folder / HTML

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from quantize.evaluation import harness
-from quantize.evaluation.compare import Result
+from quantize.evaluation.compare import ExactMatch, Logprobs, Result
 from quantize.units import size
 
 WIDTH = 100
@@ -45,7 +45,7 @@ def notes(results: Sequence[Result]) -> list[str]:
 def _quality(results: Sequence[Result]) -> Table:
     shown = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     shown.add_column("model", overflow="fold", min_width=8)
-    for head in ("size", "linear", "|Δ logprob|", "95 %", "KL top-20", "agree", "ppl", "exact", "points"):
+    for head in ("size", "linear", "|Δ logprob|", "KL top-20", "agree", "perplexity", "exact match"):
         shown.add_column(head, justify="right", no_wrap=True)
     for result in results:
         log, match = result.logprobs, result.exact_match
@@ -53,16 +53,14 @@ def _quality(results: Sequence[Result]) -> Table:
             f"{result.name} *" if result.is_baseline else result.name,
             size(result.disk),
             _number(result.linear_share, ".3f"),
-            _number(log.mean_abs_difference if log else None, ".4f"),
-            _range(log.mean_abs_difference_low, log.mean_abs_difference_high) if log else "-",
+            _with_error(log) if log else "-",
             _number(log.kl_divergence if log else None, ".5f"),
             _number(log.agreement if log else None, ".1%"),
             _number(log.perplexity if log else None, ".3f"),
-            _number(match.share if match else None, ".1%"),
-            _number(match.points if match else None, "+.1f"),
+            _match(match) if match else "-",
         )
     if any(result.is_baseline for result in results):
-        shown.caption = "* the baseline"
+        shown.caption = "* the baseline; linear: bytes of the linear layers by those in bf16; ±: 95 % interval; exact match: points apart"
     return shown
 
 
@@ -107,5 +105,12 @@ def _number(value: float | None, form: str) -> str:
     return "-" if value is None else format(value, form)
 
 
-def _range(low: float | None, high: float | None) -> str:
-    return "-" if low is None or high is None else f"{low:.4f}-{high:.4f}"
+def _with_error(log: Logprobs) -> str:
+    """The mean difference and half its 95 % interval."""
+    if log.mean_abs_difference is None or log.mean_abs_difference_low is None or log.mean_abs_difference_high is None:
+        return "-"
+    return f"{log.mean_abs_difference:.4f} ±{(log.mean_abs_difference_high - log.mean_abs_difference_low) / 2:.4f}"
+
+
+def _match(match: ExactMatch) -> str:
+    return f"{match.share:.1%}" if match.points is None else f"{match.share:.1%} {match.points:+.1f}"
