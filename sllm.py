@@ -158,6 +158,81 @@ def quantize(
     return command.run_command(folder, name, chosen, out, force=force, check=check, quick=quick, as_json=json, version=installed_version())
 
 
+@app.command(cls=WithEngineFlags)
+def evaluate(
+    ctx: typer.Context,
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="MODEL", help="Folders, Hugging Face ids, or models of the configuration.", show_default=False),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", "-b", metavar="MODEL", help="Compare with it; none: the model they were made from, if it is here."),
+    ] = None,
+    text: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Measure logprobs on it: JSONL of chats, pairs or texts, or plain text. [default: a bundled set]"
+        ),
+    ] = None,
+    questions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Ask these: JSONL of prompt and answer. [default: the demo model's, for it and its variants]"),
+    ] = None,
+    concurrency: Annotated[str, typer.Option(metavar="N,N", help="Measure speed with this many streams at once.")] = "1,8",
+    output_tokens: Annotated[int, typer.Option(metavar="N", help="Length of an answer when speed is measured.")] = 64,
+    max_questions: Annotated[int | None, typer.Option(metavar="N", help="Ask at most N, drawn by the seed. [default: all]")] = None,
+    max_texts: Annotated[int, typer.Option(metavar="N", help="Read at most N texts, drawn by the seed.")] = 128,
+    quality: Annotated[bool, typer.Option("--quality/--no-quality", help="Measure logprobs and exact match.")] = True,
+    speed: Annotated[bool, typer.Option("--speed/--no-speed", help="Measure speed.")] = True,
+    harness: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TASK,TASK",
+            help="Also run lm-evaluation-harness on these tasks (`make install-harness`); from the hub: kobest, kmmlu, mmlu, gsm8k.",
+        ),
+    ] = None,
+    harness_tasks_dir: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder with tasks of your own for it (YAML).")] = None,
+    harness_limit: Annotated[int | None, typer.Option(metavar="N", help="Let it ask at most N of each task.")] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Draws texts, questions, prompts and resamples.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Folder of evaluation.json and .html. [default: ./evaluation-DATE]"),
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="Measure nothing: compute an evaluation.json's comparison again.")
+    ] = None,
+    config: Config = None,
+    json: Json = False,
+) -> int:
+    """Serve models one after the other and compare quality, size and speed. What follows -- goes to the engine."""
+    from quantize.evaluation import command
+    from quantize.evaluation.options import Options
+    from quantize.evaluation.run import Model
+
+    named = [*(models or []), *([baseline] if baseline else [])]
+    if record:
+        return command.from_record(record, out, named, as_json=json)
+    options = Options(
+        text=text,
+        questions=questions,
+        concurrency=command.concurrencies(concurrency),
+        output_tokens=output_tokens,
+        max_questions=max_questions,
+        max_texts=max_texts,
+        quality=quality,
+        speed=speed,
+        seed=seed,
+        engine_flags=tuple(ctx.meta[ENGINE_FLAGS]),
+        harness=tuple(filter(None, (harness or "").split(","))),
+        harness_tasks_dir=harness_tasks_dir,
+        harness_limit=harness_limit,
+    )
+    found = [Model(*_located(config, model)) for model in named]
+    compared, base = (found[:-1], found[-1]) if baseline else (found, None)
+    return command.run_command(compared, base, options, out, ["sllm", *sys.argv[1:]], as_json=json)
+
+
 def _located(config: Path | None, model: str | None) -> tuple[str, Path]:
     """What MODEL is called and its folder, downloaded where it has to be."""
     import asyncio

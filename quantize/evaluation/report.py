@@ -22,8 +22,9 @@ def report(
     everyone = [*results] if baseline is None or any(r.name == baseline.name for r in results) else [baseline, *results]
     told = about or record.about()
     folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    if not page_only:  # first: the page can be made again from it
+        record.write(folder / JSON, record.build(everyone, baseline.name if baseline else None, told))
+        files.append(folder / JSON)
     (folder / HTML).write_text(page.render(everyone, told), encoding="utf-8")
-    if page_only:
-        return (folder / HTML,)
-    record.write(folder / JSON, record.build(everyone, baseline.name if baseline else None, told))
-    return folder / JSON, folder / HTML
+    return (*files, folder / HTML)
