@@ -6,7 +6,7 @@ import pytest
 
 from server.errors import ModelNotFound, StartError, UsageError
 from server.settings import Settings, parse
-from server.terminal.choose import base_url, choose, upstream_models
+from server.terminal.choose import base_url, checkpoint, choose, upstream_models
 from server.terminal.start import over_upstreams, overrides
 
 TWO = parse(
@@ -118,3 +118,21 @@ def test_an_upstream_that_does_not_answer_says_what_to_check():
 def test_only_flags_that_were_given_become_overrides():
     assert overrides(host=None, port=0, engine=None) == {"gateway": {"port": 0}}
     assert overrides(host=None, engine="cpu") == {"engine": "cpu"}
+
+
+def test_the_one_checkpoint_of_a_command_is_a_folder_a_configured_model_or_the_only_one(tmp_path: Path):
+    (tmp_path / "small").mkdir()
+    assert checkpoint(TWO, str(tmp_path / "small")).path == str(tmp_path / "small")
+    assert checkpoint(TWO, "embed").path == "org/embed"
+    assert str(checkpoint(parse({}), None).path).endswith("models/demo")
+
+
+def test_without_a_name_beside_several_models_their_names_are_said():
+    with pytest.raises(UsageError, match="name one of chat, embed"):
+        checkpoint(TWO, None)
+
+
+def test_a_model_that_is_served_elsewhere_has_no_checkpoint_here():
+    far = parse({"models": [{"name": "far", "upstreams": ["http://h:1"]}]})
+    with pytest.raises(UsageError, match="is served elsewhere"):
+        checkpoint(far, "far")
