@@ -11,7 +11,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from quantize.errors import UsageError
-from quantize.nearest import did_you_mean, nearest
+from quantize.nearest import did_you_mean
 
 
 class _Loader(yaml.SafeLoader):
@@ -67,9 +67,8 @@ def _sentence(key: str, value: object, choices: list[Any], error: Mapping[str, A
     words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
     for bound, limit in error.get("ctx", {}).items():
         if bound in words:
-            return f"'{key}' must be {words[bound]} {limit}, and it is {value}"
-    near = nearest(value, [c for c in choices if isinstance(c, str)]) if isinstance(value, str) else None
-    return f"'{key}' must be {_expected(choices)}, not {_kind(value)}" + (f": did you mean '{near}'?" if near else "")
+            return f"'{key}' must be {words[bound]} {limit:g}, and it is {value}"
+    return f"'{key}' must be {_expected(choices)}, not {_kind(value)}"
 
 
 def place(file: Path | None, key: str) -> str:
