@@ -17,8 +17,8 @@ GIB = 2**30
 
 
 class EngineLog(BaseModel):
-    """None where the log does not say. `memory`: bytes that loading the model took, over all GPUs; `load_seconds`: until the
-    weights were read."""
+    """None where the log does not say. `memory`: bytes that loading the model took, over all GPUs; `load_seconds`: that reading
+    the weights took, or where it only says so, loading the model."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,7 +34,7 @@ def read(log: str) -> EngineLog:
     models = re.findall(r"Model loading took ([\d.]+) (GiB|MiB)(?: memory)? and ([\d.]+) seconds", log)
     weights = re.findall(r"Loading weights took ([\d.]+) seconds", log)
     memory = sum(float(amount) * (GIB if unit == "GiB" else GIB / 1024) for amount, unit, _ in models)
-    seconds = [float(took) for _, _, took in models] or [float(took) for took in weights]
+    seconds = [float(took) for took in weights] or [float(took) for _, _, took in models]
     return EngineLog(
         version=version[1] if version else None,
         device=device[1] if device else None,
