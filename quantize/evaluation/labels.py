@@ -28,6 +28,9 @@ class Box:
     def inside(self, other: Box) -> bool:
         return self.left >= other.left and self.right <= other.right and self.top >= other.top and self.bottom <= other.bottom
 
+    def holds(self, x: float, y: float) -> bool:
+        return self.left <= x <= self.right and self.top <= y <= self.bottom
+
     def crossed(self, line: Segment) -> bool:
         """Whether the line has a part inside (Liang and Barsky's clipping)."""
         x, y, x2, y2 = line
@@ -70,10 +73,11 @@ def place(
         for label in _candidates(*points[number], names[number], size):
             if not label.box.inside(area):
                 continue
-            cost = 10.0 * sum(label.box.overlaps(box) for box in taken)
+            cost = 100.0 * sum(label.box.overlaps(box) for box in taken)
             cost += 3.0 * sum(label.box.crossed(line) for line in leaders) + 1.0 * sum(label.box.crossed(line) for line in lines)
             if label.leader:
-                cost += 3.0 * sum(box.crossed(label.leader) for i, box in enumerate(taken) if i != number)
+                own = points[number]  # what lies on the point itself is left by any line
+                cost += 3.0 * sum(box.crossed(label.leader) for box in taken if not box.holds(*own))
                 cost += 3.0 * sum(_cross(label.leader, other) for other in leaders)
             if best is None or cost < best[0]:
                 best = (cost, label)
