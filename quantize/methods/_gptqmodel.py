@@ -24,7 +24,7 @@ PATHS = ("offload_to_disk", "offload_to_disk_path")  # of this machine; nothing 
 
 def run(job: Job, report: Report, choices: Mapping[str, Any], backend: str) -> None:
     """Quantize with GPTQModel's QuantizeConfig of `choices`; `backend` names its kernel for the work."""
-    os.environ["GPTQMODEL_CPU_WORKERS"] = str(job.threads)  # read at import; more than the cores is refused
+    os.environ["GPTQMODEL_CPU_WORKERS"] = str(max(2, job.threads))  # read at import; its loader wants two whatever the cores
     report(Event("phase", phase="loading"))
     import torch
     from gptqmodel import BACKEND, GPTQModel, QuantizeConfig
