@@ -4,11 +4,23 @@ from pathlib import Path
 
 import pytest
 
+from quantize import gate, recipe, source
+from quantize.machine import Machine
+from quantize.methods import METHODS
+from quantize.methods.method import Method
 from server.settings import ROOT, load
 from server.terminal.configuration import warnings
 
 FILES = sorted((ROOT / "configs").rglob("*.yaml"))
 SERVE = [file for file in FILES if file.parent.name == "serve"]
+QUANTIZE = [file for file in FILES if file.parent.name == "quantize"]
+
+LAPTOP = Machine(memory=16 * 2**30, disk=100 * 2**30, cpus=4, gpu=False, engine="cpu")
+SERVER = Machine(memory=64 * 2**30, disk=500 * 2**30, cpus=16, gpu=True, engine="cuda")
+
+
+def everything_is_installed(method: Method) -> None:
+    pass
 
 
 @pytest.mark.parametrize("file", SERVE, ids=lambda f: f.name)
@@ -28,3 +40,29 @@ def test_the_demo_files_need_nothing_that_the_repository_lacks(file: Path):
 
 def test_the_demo_file_says_what_the_empty_configuration_is():
     assert load(ROOT / "configs/serve/demo.yaml", environ={}) == load(environ={})
+
+
+@pytest.mark.parametrize("file", QUANTIZE, ids=lambda f: f.name)
+def test_every_recipe_says_what_it_is_for(file: Path):
+    assert file.read_text(encoding="utf-8").startswith("# ")
+
+
+@pytest.mark.parametrize("machine", [LAPTOP, SERVER], ids=["laptop", "server"])
+@pytest.mark.parametrize("file", QUANTIZE, ids=lambda f: f.name)
+def test_every_recipe_passes_the_gate_for_the_demo_model_without_a_warning(file: Path, machine: Machine):
+    demo, loaded = source.read(ROOT / "models/demo"), recipe.load(file, {})
+    if loaded.method == recipe.ALL:
+        plans = [found for _, found in gate.feasible(demo, loaded, machine, METHODS, everything_is_installed)]
+    else:
+        plans = [gate.check(demo, loaded, machine, METHODS, everything_is_installed)]
+    assert [found for found in plans if not isinstance(found, gate.Plan) or found.warnings] == []
+
+
+def test_there_is_a_recipe_for_every_method():
+    assert {recipe.load(file, {}).method for file in QUANTIZE} >= {name for name, method in METHODS.items() if not method.control}
+
+
+def test_the_recipe_that_names_every_default_names_the_defaults():
+    said = recipe.load(ROOT / "configs/quantize/gptq.yaml", {}).model_dump()
+    filled = {"bits": 4, "symmetric": True}
+    assert said == {**recipe.Recipe().model_dump(), **filled}

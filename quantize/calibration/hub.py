@@ -36,7 +36,7 @@ def read(wanted: str, rows: int) -> list[Row]:
         streamed = datasets.load_dataset(name, split=split or "train", streaming=True)
         found = list(islice(streamed, rows))
     except Exception as error:  # of many libraries, by where the data lie
-        raise CalibrationError(_sentence(name, split or "train", error)) from None
+        raise CalibrationError(sentence(name, split or "train", error)) from None
     if not found:
         raise CalibrationError(f"the data set {name} has no rows in its split {split or 'train'}: {INSTEAD}")
     if column and column not in found[0]:
@@ -52,7 +52,7 @@ def _row(where: str, value: dict[str, Any], column: str) -> Row:
         raise CalibrationError(f"{where}: {error}{hint}") from None
 
 
-def _sentence(name: str, split: str, error: Exception) -> str:
+def sentence(name: str, split: str, error: Exception) -> str:
     """What went wrong, by the error's own words: datasets wraps the errors of several libraries."""
     kind, text = type(error).__name__, str(error)
     first = text.splitlines()[0] if text else kind
