@@ -22,14 +22,23 @@ class Figure:
     term: str = ""
 
 
-def figures(results: Sequence[Result]) -> list[Figure]:
-    """Those that at least one of the results has, in the table's order."""
-    columns = [*SIZES, *QUALITY]
+@dataclass(frozen=True)
+class Group:
+    """The columns of one table."""
+
+    title: str
+    columns: list[Figure]
+
+
+def groups(results: Sequence[Result]) -> list[Group]:
+    """Tables with those figures that at least one of the results has."""
+    speed = [*COST]
     for concurrency in sorted({speed.concurrency for result in results for speed in result.speed}):
-        columns += _speed(concurrency)
-    for task in dict.fromkeys(task for result in results for task in result.harness):
-        columns.append(_task(task, results))
-    return [column for column in columns if any(column.value(result) is not None for result in results)]
+        speed += _speed(concurrency)
+    tasks = [_task(task, results) for task in dict.fromkeys(task for result in results for task in result.harness)]
+    found = [Group("Size and quality", [*SIZES, *QUALITY]), Group("Speed and memory", speed), Group("Tasks", tasks)]
+    shown = [Group(g.title, [c for c in g.columns if any(c.value(result) is not None for result in results)]) for g in found]
+    return [group for group in shown if group.columns]
 
 
 def percent(value: float) -> str:
@@ -51,33 +60,15 @@ def _match(read: Callable[[ExactMatch], float | None]) -> Read:
 SIZES = (
     Figure("Disk", lambda r: r.disk, size, "Disk"),
     Figure(
-        "Linear ÷ bf16",
+        "Linear\u00a0÷\u00a0bf16",
         lambda r: r.linear_share,
         lambda v: f"{v:.3f}",
         "Linear ÷ bf16",
     ),
-    Figure(
-        "Weight memory",
-        lambda r: r.memory,
-        size,
-        "Weight memory",
-    ),
-    Figure(
-        "Load",
-        lambda r: r.load_seconds,
-        lambda v: f"{v:.2f} s",
-        "Load",
-    ),
-    Figure(
-        "Ready",
-        lambda r: r.ready_seconds,
-        lambda v: f"{v:.1f} s",
-        "Ready",
-    ),
 )
 QUALITY = (
     Figure(
-        "|Δ logprob|",
+        "|Δ\u00a0logprob|",
         _logprobs(lambda q: q.mean_abs_difference),
         lambda v: f"{v:.4f}",
         "|Δ logprob|",
@@ -94,7 +85,7 @@ QUALITY = (
         lambda v: f"{v:.4f}",
     ),
     Figure(
-        "KL top-20",
+        "KL top\u201120",
         _logprobs(lambda q: q.kl_divergence),
         lambda v: f"{v:.5f}",
         "KL top-20",
@@ -118,6 +109,27 @@ QUALITY = (
         "Exact match",
     ),
     Figure("Points", _match(lambda m: m.points), lambda v: f"{v:+.1f}"),
+)
+
+COST = (
+    Figure(
+        "Weight memory",
+        lambda r: r.memory,
+        size,
+        "Weight memory",
+    ),
+    Figure(
+        "Load",
+        lambda r: r.load_seconds,
+        lambda v: f"{v:.2f} s",
+        "Load",
+    ),
+    Figure(
+        "Ready",
+        lambda r: r.ready_seconds,
+        lambda v: f"{v:.1f} s",
+        "Ready",
+    ),
 )
 
 

@@ -44,9 +44,10 @@ def run(address: str, model: str, folder: Path, options: Options, name: str) -> 
         words = [str(python()), "-m", "lm_eval", "run", "--model", "local-completions"]
         words += ["--model_args", _arguments(address, model, folder), "--tasks", ",".join(options.harness)]
         words += ["--output_path", str(out), "--seed", str(options.seed)]
-        words += ["--include_path", str(options.harness_tasks_dir)] if options.harness_tasks_dir else []
+        words += ["--include_path", str(options.harness_tasks_dir.resolve())] if options.harness_tasks_dir else []
         words += ["--limit", str(options.harness_limit)] if options.harness_limit else []
-        done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "OPENAI_API_KEY": "none"}, cwd=scratch)
+        environ, beside = {**os.environ, "OPENAI_API_KEY": "none"}, options.harness_tasks_dir or scratch  # data files lie beside their task
+        done = subprocess.run(words, capture_output=True, text=True, env=environ, cwd=beside)
         written = sorted(Path(scratch).rglob("*.json"))
         if done.returncode or not written:
             raise EvaluationError(f"{name}: lm-evaluation-harness failed: {_last(done.stderr or done.stdout)}")

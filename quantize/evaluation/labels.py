@@ -48,11 +48,13 @@ class Box:
 
 @dataclass(frozen=True)
 class Label:
-    """`x`, `y` is the start of the text's baseline; `leader` runs from the point to the name, None where it is near."""
+    """`x`, `y` is where the text's baseline starts, ends or has its middle, as `anchor` says (SVG's text-anchor): the side towards the
+    point, so that a letter wider than thought grows away from it. `leader` runs from the point to the name, None where it is near."""
 
     text: str
     x: float
     y: float
+    anchor: str
     box: Box
     leader: Segment | None
 
@@ -93,8 +95,8 @@ def place(
 
 
 def width(text: str, size: float) -> float:
-    """About how wide a sans-serif text is: 0.58 of its height a letter, Korean and other wide letters 1."""
-    return size * sum(1.0 if unicodedata.east_asian_width(letter) in "WF" else 0.58 for letter in text)
+    """About how wide a sans-serif text is: 0.62 of its height a letter, Korean and other wide letters 1."""
+    return size * sum(1.0 if unicodedata.east_asian_width(letter) in "WF" else 0.62 for letter in text)
 
 
 def _candidates(x: float, y: float, text: str, size: float) -> Iterator[Label]:
@@ -110,7 +112,8 @@ def _candidates(x: float, y: float, text: str, size: float) -> Iterator[Label]:
             end = min(max(x, box.left), box.right), min(max(y, box.top), box.bottom)
             gap = math.dist((x, y), end)
             leader = (x, y, *end) if gap > LEADER + POINT else None
-            yield Label(text, box.left, box.bottom - size * 0.2, box, leader)
+            anchor, at = ("start", box.left) if box.left > x else ("end", box.right) if box.right < x else ("middle", middle[0])
+            yield Label(text, at, box.bottom - size * 0.2, anchor, box, leader)
         distance += STEP
 
 

@@ -34,16 +34,16 @@ class Picture:
 
 def render(results: Sequence[Result], about: Mapping[str, Any]) -> str:
     """The page of these results; `about` as in record.about."""
-    columns = figures.figures(results)
+    groups = figures.groups(results)
     baseline = next((result for result in results if result.is_baseline), None)
-    terms = {column.term: DEFINED[column.term] for column in columns if column.term}
+    terms = {column.term: DEFINED[column.term] for group in groups for column in group.columns if column.term}
     return _template().render(
         results=results,
         baseline=baseline,
         about=about,
         machine=provenance.in_words(about["machine"]),
         pictures=pictures(results),
-        columns=columns,
+        groups=groups,
         terms=terms,
         notes=notes(results),
         lost={result.name: lost(result, baseline) for result in results},

@@ -14,7 +14,8 @@ from tests.quantize.evaluation.made import distribution, load, measurement, posi
 
 def disturbed(name="small", **changes):
     draw = random.Random(1)
-    mine = [distribution(draw, near=distribution(draw), noise=0.3) for _ in range(6)]
+    theirs = [distribution(draw) for _ in range(6)]  # those of measurement()
+    mine = [distribution(draw, near=each, noise=0.3) for each in theirs]
     return measurement(name, positions=positions(mine, [1, 2, 3, 4, 5, 6], [3, 3]), **changes)
 
 
