@@ -1,9 +1,8 @@
 """The calibration set: where its samples come from, and how they become token ids.
 
 A sample is one conversation or one text from its first token on, as the engine will see it, cut to `sequence_length`. Short ones
-are neither padded nor packed together. GPTQ and AWQ weigh what they see by the number of tokens, so padding would teach them
-the padding; packing would show each conversation behind the last one's end, at positions and in a context in which it is
-never served (see README.md beside this file for what that cost when it was measured).
+are neither padded nor packed together: padding would be weighed like words, and packing would show each conversation behind the
+end of another one, as it is never served, for no gain that could be measured (README.md beside this file).
 """
 
 from __future__ import annotations
