@@ -99,7 +99,7 @@ def _said_where(message: str, logs: Path, log: Path) -> str:
 
 def baseline(run: Run, options: Options) -> Measurement | str:
     """The source model measured the same way, or why it could not be."""
-    run.progress.phase("checking", f"serving {run.plan.source.name}, the baseline")
+    run.progress.phase(f"measuring {run.plan.source.name}, the baseline")
     try:
         return measured(run, run.plan.source.path, run.plan.source.name, options)
     except DiskFull:
@@ -111,7 +111,7 @@ def baseline(run: Run, options: Options) -> Measurement | str:
 
 def variant(run: Run, made: Manifest, options: Options, folder: Path) -> Measurement:
     """The checkpoint, measured. Raises CheckFailed where it does not serve."""
-    run.progress.phase("checking", f"serving {made.name}")
+    run.progress.phase(f"checking {made.name}")
     try:
         return measured(run, folder, made.name, options)
     except EvaluationError as error:

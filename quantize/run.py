@@ -144,6 +144,7 @@ def _quantize(run: Run, calibration: Path | None) -> Heard:
         elif event.kind == "done":
             heard.done = event
 
+    run.progress.phase(f"starting {plan.method.library}")
     name = f"{plan.method.name} with {plan.method.library}"
     heard = run.step(name, (*run.programs.worker(plan), str(file)), hear, aside.folder)  # libraries leave files where they work
     if heard.done is None or not (aside.checkpoint / "config.json").is_file():
