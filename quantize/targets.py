@@ -11,8 +11,8 @@ Read in vLLM 0.32's source, under vllm/model_executor/:
   kernels/linear/scaled_mm/                  int8 and fp8: any shape (oneDNN on the CPU; CUTLASS, then Triton on a GPU)
   layers/quantization/torchao.py, vllm_bnb_plugin/   any shape
 
-Measured on the CPU: FACTS, "Kernels on CPU". What a kernel takes counts for the layer as vLLM builds it, with q, k and v
-(and gate and up) in one.
+tests/quantize/test_targets.py holds the figures against the installed vLLM. What a kernel takes counts for the layer as vLLM
+builds it, with q, k and v (and gate and up) in one.
 """
 
 from __future__ import annotations
