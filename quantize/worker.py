@@ -36,7 +36,7 @@ FULL_NUMBERS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FULL = re.compile(r"No space left on device|Disk quota exceeded|os error (28|122|27)\b")
 MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory|Cannot allocate memory|std::bad_alloc", re.IGNORECASE)
 UNKNOWN = re.compile(
-    r"does not recognize this architecture|Unrecognized (configuration class|model)|isn't supported yet|is not supported|[Uu]nsupported model"
+    r"does not recognize this architecture|Unrecognized (configuration class|model)|isn't supported yet|[Uu]nsupported model"
 )
 LONGEST = 240  # characters of a library's own words
 

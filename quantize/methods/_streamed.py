@@ -92,7 +92,7 @@ class Skeleton:
 def prepare(job: Job, library: Library, dtype: str) -> Skeleton:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
-    from transformers.quantizers import AutoHfQuantizer
+    from transformers.quantizers.auto import AutoHfQuantizer
 
     config = AutoConfig.from_pretrained(job.source)
     with torch.device("meta"):
