@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -81,12 +82,14 @@ def measure(folder: Path, options: Options, say: Say = lambda _: None, name: str
     name = name or folder.resolve().name
     if not folder.is_dir():
         raise EvaluationError(f"no model folder at {folder}: give the folder that holds config.json")
+    if kind := _no_generator(folder):
+        raise EvaluationError(f"{name} is {kind}, not a model that generates text: there is nothing here to measure it by")
     read, asked, sources = material(folder, options)
     made, measured_sizes = how_made(folder), sizes.measure(folder)
     say("starting the engine")
     with Serving(folder, engine_flags(options), options.logs, name) as served:
         if served.kind != "chat":
-            raise EvaluationError(f"{name} is for {served.kind}, not for generating text: there is nothing here to measure it by")
+            raise EvaluationError(f"{name} is served for {served.kind}, not for generating text: there is nothing here to measure it by")
         found = asyncio.run(_drive(served, _has_template(folder), options, read, asked, say))
         if options.harness:
             say(f"lm-evaluation-harness: {', '.join(options.harness)}")
@@ -177,6 +180,15 @@ async def _positions(client: Client, tokenized: list[list[int]], say: Say) -> Po
         [place.actual for place in flat],
         [place.listed for place in flat],
     )
+
+
+def _no_generator(folder: Path) -> str:
+    """What the model is instead of one that generates text, as far as its small files tell; serving it tells the rest."""
+    named = sizes.checkpoint_config(folder).get("architectures")
+    architecture = str(named[0]) if isinstance(named, list) and named else ""
+    if (folder / "modules.json").is_file() or re.search(r"ForMaskedLM$|EmbeddingModel$|^(Xlm)?(Bert|Roberta)Model$", architecture):
+        return "an embedding model"
+    return "a classifier" if re.search(r"Classification$|RewardModel$", architecture) else ""
 
 
 def _has_template(folder: Path) -> bool:

@@ -85,6 +85,7 @@ def evaluate(
                 if model == baseline or len(queue) == 1:
                     raise
                 outcome.failed[model.name] = error.message
+                say(f"{before}: failed: {error.message}")
                 continue
             say(f"{before}: measured in {units.duration(time.monotonic() - began)}")
     finally:
@@ -204,18 +205,23 @@ def ended_by_signals() -> Iterator[None]:
 
 @contextlib.contextmanager
 def telling(quiet: bool = False) -> Iterator[Say]:
-    """How the user is told: one line that changes on a terminal, else a line for each model that is done."""
+    """How the user is told: one line that changes on a terminal, and a line for each model that is done or failed."""
+
+    def stays(line: str) -> bool:
+        return ": measured in " in line or ": failed: " in line
+
     if quiet:
         yield lambda _: None
     elif sys.stderr.isatty():
         from rich.console import Console
+        from rich.markup import escape
 
         console = Console(stderr=True, highlight=False)
         with console.status("starting") as status:
 
             def show(line: str) -> None:
-                console.print(line) if ": measured in " in line else status.update(line)
+                console.print(line, markup=False) if stays(line) else status.update(escape(line))
 
             yield show
     else:
-        yield lambda line: print(line, file=sys.stderr, flush=True) if ": measured in " in line else None
+        yield lambda line: print(line, file=sys.stderr, flush=True) if stays(line) else None

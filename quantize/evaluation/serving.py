@@ -46,7 +46,10 @@ class Serving:
     def __init__(self, folder: Path, flags: Sequence[str] = (), logs: Path | None = None, name: str | None = None):
         self.folder, self.flags, self.logs = folder, list(flags), logs
         self.name = name or folder.resolve().name
-        self.scratch = Path(tempfile.mkdtemp(prefix="sllm-evaluate-"))
+        if logs:
+            logs.mkdir(parents=True, exist_ok=True)
+        # Beside the logs: whoever removes those after a SIGKILL of this process removes it too.
+        self.scratch = Path(tempfile.mkdtemp(prefix=".serving-" if logs else "sllm-evaluate-", dir=logs))
         self.process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Serving:
@@ -123,7 +126,6 @@ class Serving:
             if self.process.stdout:
                 self.process.stdout.close()
         if self.logs:
-            self.logs.mkdir(parents=True, exist_ok=True)
             for file in (self.scratch / "logs").glob("engine-*.log"):
                 shutil.copyfile(file, self.logs / file.name)
         if self.logs or not keep:
