@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from array import array
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import httpx2
 import msgspec
@@ -15,25 +16,46 @@ import msgspec
 from quantize.errors import EvaluationError
 from quantize.evaluation.texts import Question, Text
 
+T = TypeVar("T")
+
+
+class Tokenized(msgspec.Struct):
+    tokens: list[int]
+    max_model_len: int
+
 
 class Listed(msgspec.Struct):
     logprob: float
 
 
 class PromptChoice(msgspec.Struct):
-    prompt_logprobs: list[dict[str, Listed] | None]
+    prompt_logprobs: list[dict[int, Listed] | None]
 
 
-class PromptAnswer(msgspec.Struct):
-    choices: list[PromptChoice]
+class Message(msgspec.Struct):
+    content: str | None = None
+
+
+class Choice(msgspec.Struct):
+    message: Message | None = None
+    text: str = ""
+
+
+class Choices(msgspec.Struct, Generic[T]):
+    choices: list[T]
 
 
 @dataclass(frozen=True)
 class Place:
-    """One position: the logprob of the token that stands there, and the likeliest (token id, logprob) by falling logprob."""
+    """One position: the logprob of the token that stands there, and the likeliest tokens with theirs, by falling logprob."""
 
     actual: float
-    listed: list[tuple[int, float]]
+    ids: array[int]
+    logprobs: array[float]
+
+    @property
+    def listed(self) -> list[tuple[int, float]]:
+        return list(zip(self.ids, self.logprobs, strict=True))
 
 
 @dataclass(frozen=True)
@@ -66,28 +88,29 @@ class Client:
         body: dict[str, Any] = {"prompt": text.plain}
         if text.messages and self.chat:
             body = {"messages": list(text.messages), "add_generation_prompt": False}
-        answer = msgspec.json.decode(await self._post("/tokenize", body))
-        return answer["tokens"], int(answer["max_model_len"])
+        answer = await self._ask("/tokenize", body, Tokenized)
+        return answer.tokens, answer.max_model_len
 
     async def logprobs(self, tokens: Sequence[int], listed: int) -> list[Place]:
         """What the engine says at every position of `tokens` but the first."""
         body = {"prompt": list(tokens), "max_tokens": 1, "temperature": 0, "prompt_logprobs": listed}
-        answer = msgspec.json.decode(await self._post("/v1/completions", body), type=PromptAnswer)
+        answer = await self._ask("/v1/completions", body, Choices[PromptChoice])
         found = []
         for token, entry in zip(tokens[1:], answer.choices[0].prompt_logprobs[1:], strict=True):
-            pairs = {int(key): value.logprob for key, value in (entry or {}).items()}
-            found.append(Place(pairs[token], sorted(pairs.items(), key=lambda pair: (-pair[1], pair[0]))))
+            pairs = sorted(((number, said.logprob) for number, said in (entry or {}).items()), key=lambda pair: (-pair[1], pair[0]))
+            ids, logprobs = array("i", [number for number, _ in pairs]), array("f", [logprob for _, logprob in pairs])
+            found.append(Place(dict(pairs)[token], ids, logprobs))
         return found
 
     async def answer(self, question: Question, limit: int) -> str:
         """What the model answers, greedily, in at most `limit` tokens."""
         common = {"max_tokens": limit, "temperature": 0}
-        if self.chat:
-            body = {"messages": [{"role": "user", "content": question.prompt}], **common}
-            choice = msgspec.json.decode(await self._post("/v1/chat/completions", body))["choices"][0]
-            return choice["message"].get("content") or ""
-        body = {"prompt": question.prompt, **common}
-        return str(msgspec.json.decode(await self._post("/v1/completions", body))["choices"][0]["text"])
+        if not self.chat:
+            body = {"prompt": question.prompt, **common}
+            return (await self._ask("/v1/completions", body, Choices[Choice])).choices[0].text
+        body = {"messages": [{"role": "user", "content": question.prompt}], **common}
+        message = (await self._ask("/v1/chat/completions", body, Choices[Choice])).choices[0].message
+        return (message.content if message else None) or ""
 
     async def stream(self, tokens: Sequence[int], length: int, salt: str, began: float) -> Timing:
         """One streamed completion of exactly `length` tokens. `salt` keeps it from being read from the prefix cache."""
@@ -108,14 +131,18 @@ class Client:
             raise EvaluationError(f"{self.name}: a stream ended before its last token: look into the engine's log")
         return Timing(sent - began, first - began, last - began, events.tokens)
 
-    async def _post(self, path: str, body: Mapping[str, Any]) -> bytes:
+    async def _ask(self, path: str, body: Mapping[str, Any], kind: type[T]) -> T:
+        """POST `body` with the model's name; the answer as `kind`."""
         try:
             answer = await self.http.post(path, json={"model": self.model, **body})
         except httpx2.HTTPError as error:
             raise self._broken(error) from None
         if answer.status_code != 200:
             raise self._refused(answer.status_code, answer.content)
-        return answer.content
+        try:
+            return msgspec.json.decode(answer.content, type=kind)
+        except msgspec.DecodeError as error:  # such as the NaN of a broken model, which is no JSON
+            raise EvaluationError(f"{self.name}: the engine's answer cannot be read: {error}") from None
 
     def _broken(self, error: Exception) -> EvaluationError:
         return EvaluationError(f"{self.name}: the engine went away while it was measured ({error or type(error).__name__})")
@@ -145,9 +172,6 @@ class Events:
             elif b'"usage":{' in event:
                 self.tokens = int(msgspec.json.decode(event.removeprefix(b"data: "))["usage"]["completion_tokens"])
         return output
-
-
-T = TypeVar("T")
 
 
 async def gather(calls: Sequence[Callable[[], Awaitable[T]]], most: int, done: Callable[[int], object] = lambda _: None) -> list[T]:

@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from quantize import manifest
 from quantize.errors import EvaluationError
 from quantize.evaluation import answers, enginelog, provenance, sizes, speed, texts
 from quantize.evaluation.answers import Answer
-from quantize.evaluation.client import Client, gather
+from quantize.evaluation.client import Client, Place
 from quantize.evaluation.enginelog import EngineLog
 from quantize.evaluation.harness import Scores
 from quantize.evaluation.harness import run as run_harness
@@ -139,10 +138,21 @@ def how_made(folder: Path) -> Made:
 
 
 def engine_flags(options: Options) -> tuple[str, ...]:
-    """Ours before the user's, which win. Logprobs of the listed tokens are refused above vLLM's own limit of 20."""
-    given = {word.partition("=")[0].replace("_", "-") for word in options.engine_flags if word.startswith("--")}
-    ours = () if "--max-logprobs" in given else ("--max-logprobs", str(LISTED))
-    return (*ours, *options.engine_flags)
+    """Ours before the user's, which win. vLLM lists at most 20 tokens unless told otherwise."""
+    return (*(() if _given(options, "--max-logprobs") else ("--max-logprobs", str(LISTED))), *options.engine_flags)
+
+
+def _listed(options: Options) -> int:
+    """How many tokens to ask for at each position: what the engine was told to allow."""
+    given = _given(options, "--max-logprobs")
+    return min(LISTED, int(given)) if given.isdigit() else LISTED
+
+
+def _given(options: Options, flag: str) -> str:
+    """The value of a flag among the user's own; empty where it is not there."""
+    words = " ".join(options.engine_flags).replace("=", " ").split()
+    names = [word.replace("_", "-") for word in words]
+    return words[names.index(flag) + 1] if flag in names[:-1] else ""
 
 
 async def _drive(served: Serving, chat: bool, options: Options, read: list[Text], asked: list[texts.Question], say: Say) -> dict[str, Any]:
@@ -153,7 +163,7 @@ async def _drive(served: Serving, chat: bool, options: Options, read: list[Text]
         longest = min(options.max_text_tokens, context - 1)
         cut = [tokens[:longest] for tokens, _ in tokenized]
         if options.quality:
-            found["positions"] = await _positions(client, [tokens for tokens in cut if len(tokens) > 1], say)
+            found["positions"] = await _positions(client, [tokens for tokens in cut if len(tokens) > 1], _listed(options), say)
             if asked:
                 found["answers"] = await answers.ask(client, asked, context, say)
         if options.speed:
@@ -162,23 +172,21 @@ async def _drive(served: Serving, chat: bool, options: Options, read: list[Text]
     return found
 
 
-async def _positions(client: Client, tokenized: list[list[int]], say: Say) -> Positions:
+async def _positions(client: Client, tokenized: list[list[int]], listed: int, say: Say) -> Positions:
     """One text at a time: in a batch a text's figures could depend, in the last bits, on its neighbours."""
     if not tokenized:
         raise EvaluationError("the texts have no token after their first one: there is nothing to predict; give longer texts")
-
-    def told(number: int) -> None:
+    places: list[Place] = []
+    for number, tokens in enumerate(tokenized, 1):
+        places += await client.logprobs(tokens, listed)
         if number % 16 == 0 or number == len(tokenized):
             say(f"logprobs of text {number} of {len(tokenized)}")
-
-    calls = [partial(client.logprobs, tokens, LISTED) for tokens in tokenized]
-    places = await gather(calls, 1, told)
-    flat = [place for text in places for place in text]
     return Positions.build(
-        [len(text) for text in places],
+        [len(tokens) - 1 for tokens in tokenized],
         [token for tokens in tokenized for token in tokens[1:]],
-        [place.actual for place in flat],
-        [place.listed for place in flat],
+        [place.actual for place in places],
+        (place.listed for place in places),
+        listed + 1,  # the token that stands there comes on top where it is none of them
     )
 
 

@@ -18,8 +18,8 @@ LEAST = 1e-6  # probability; what is left beside 20 float32 probabilities is not
 
 
 def perplexity(positions: Positions) -> float:
-    """exp of the mean negative logprob of the tokens that stand there, per token. Of the same tokens only comparable."""
-    return math.exp(-math.fsum(positions.actual) / len(positions))
+    """exp of the mean negative logprob of the tokens that stand there, per token; at most e^700. Comparable over the same tokens."""
+    return math.exp(min(-math.fsum(positions.actual) / len(positions), 700.0))
 
 
 def differences(positions: Positions, baseline: Positions) -> list[float]:

@@ -10,7 +10,7 @@ import base64
 import sys
 import zlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -39,18 +39,26 @@ class Positions(BaseModel):
 
     @classmethod
     def build(
-        cls, texts: Sequence[int], tokens: Sequence[int], actual: Sequence[float], listed: Sequence[Sequence[tuple[int, float]]]
+        cls,
+        texts: Sequence[int],
+        tokens: Iterable[int],
+        actual: Iterable[float],
+        listed: Iterable[Sequence[tuple[int, float]]],
+        width: int,
     ) -> Positions:
-        """From one entry a position; `listed` holds (token id, logprob) pairs by falling logprob."""
-        width = max(map(len, listed), default=0)
-        padded = [[*pairs, *[(NOBODY, 0.0)] * (width - len(pairs))] for pairs in listed]
+        """From one entry a position; `listed` holds at most `width` (token id, logprob) pairs by falling logprob."""
+        ids, logprobs = array("i"), array("f")
+        for pairs in listed:
+            filled = [*pairs, *[(NOBODY, 0.0)] * (width - len(pairs))]
+            ids.extend(token for token, _ in filled)
+            logprobs.extend(logprob for _, logprob in filled)
         return cls(
             texts=tuple(texts),
             width=width,
             packed_tokens=pack("i", tokens),
             packed_actual=pack("f", actual),
-            packed_ids=pack("i", [token for pairs in padded for token, _ in pairs]),
-            packed_logprobs=pack("f", [logprob for pairs in padded for _, logprob in pairs]),
+            packed_ids=pack("i", ids),
+            packed_logprobs=pack("f", logprobs),
         )
 
     @cached_property
@@ -83,15 +91,16 @@ class Positions(BaseModel):
 
     def needed_beside(self, baseline: Positions) -> Positions:
         """What a comparison with `baseline` reads, and no more: each position's likeliest token and the baseline's first 20."""
-        kept = []
-        for position in range(len(self)):
-            mine = self.listed(position)
-            wanted = {token for token, _ in baseline.listed(position)[:COMPARED]}
-            kept.append([pair for number, pair in enumerate(mine) if number == 0 or pair[0] in wanted])
-        return Positions.build(self.texts, self.tokens, self.actual, kept)
+
+        def kept() -> Iterator[list[tuple[int, float]]]:
+            for position in range(len(self)):
+                wanted = {token for token, _ in baseline.listed(position)[:COMPARED]}
+                yield [pair for number, pair in enumerate(self.listed(position)) if number == 0 or pair[0] in wanted]
+
+        return Positions.build(self.texts, self.tokens, self.actual, kept(), min(self.width, COMPARED + 1))
 
 
-def pack(kind: str, numbers: Sequence[Any]) -> str:
+def pack(kind: str, numbers: Iterable[Any]) -> str:
     """int32 ("i") or float32 ("f") numbers, little-endian, zlib, base64."""
     packed = array(kind, numbers)
     if sys.byteorder == "big":

@@ -30,7 +30,7 @@ def positions(
     """What an engine with these whole distributions would have said."""
     most = [sorted(((i, math.log(p)) for i, p in enumerate(d)), key=lambda pair: -pair[1])[:listed] for d in distributions]
     actual = [math.log(d[token]) for d, token in zip(distributions, tokens, strict=True)]
-    return Positions.build(texts or [len(tokens)], tokens, actual, most)
+    return Positions.build(texts or [len(tokens)], tokens, actual, most, listed)
 
 
 def measurement(name: str = "demo", **changes: Any) -> Measurement:

@@ -38,8 +38,10 @@ async def test_logprobs_are_of_every_token_but_the_first_and_sorted():
             first, second = await client.logprobs([3, 7, 8], 2)
         assert engine.requests[0].json["prompt"] == [3, 7, 8]
         assert engine.requests[0].json["prompt_logprobs"] == 2
-    assert (first.actual, first.listed) == (-3.0, [(5, -0.1), (6, -2.0), (7, -3.0)])
-    assert (second.actual, second.listed) == (-0.2, [(8, -0.2), (5, -1.0)])
+    assert first.actual == -3.0
+    assert list(first.ids) == [5, 6, 7]
+    assert list(first.logprobs) == pytest.approx([-0.1, -2.0, -3.0])
+    assert (second.actual, list(second.ids)) == (-0.2, [8, 5])
 
 
 async def test_an_answer_is_greedy():
@@ -64,6 +66,16 @@ async def test_an_engine_that_goes_away_is_one_sentence():
     async with Client(url, "m", True, "small") as client:
         with pytest.raises(EvaluationError, match=r"^small: the engine went away while it was measured"):
             await client.answer(Question("Hi?", "Hello"), 9)
+
+
+async def test_a_broken_models_nan_is_one_sentence():
+    async def script(request, reply):
+        await reply.json(b'{"choices": [{"prompt_logprobs": [null, {"7": {"logprob": NaN}}]}]}')
+
+    async with Scripted(script) as engine:
+        async with Client(engine.url, "m", True, "small") as client:
+            with pytest.raises(EvaluationError, match="small: the engine's answer cannot be read"):
+                await client.logprobs([3, 7], 2)
 
 
 def stream(*events, end=b""):

@@ -21,32 +21,36 @@ def two(seed: int, noise: float = 0.5, places: int = 40, vocabulary: int = 60, l
 
 
 def test_perplexity_of_a_fair_coin_is_two():
-    said = Positions.build([4], [0, 1, 1, 0], [math.log(0.5)] * 4, [[(0, math.log(0.5)), (1, math.log(0.5))]] * 4)
+    said = Positions.build([4], [0, 1, 1, 0], [math.log(0.5)] * 4, [[(0, math.log(0.5)), (1, math.log(0.5))]] * 4, 5)
     assert metrics.perplexity(said) == pytest.approx(2.0)
 
 
 def test_perplexity_is_the_geometric_mean_of_inverse_probabilities():
-    said = Positions.build([3], [7, 8, 9], [math.log(p) for p in (0.5, 0.25, 0.125)], [[], [], []])
+    said = Positions.build([3], [7, 8, 9], [math.log(p) for p in (0.5, 0.25, 0.125)], [[], [], []], 5)
     assert metrics.perplexity(said) == pytest.approx((2 * 4 * 8) ** (1 / 3), rel=1e-6)
 
 
+def test_a_broken_models_perplexity_is_a_number_still():
+    assert math.isfinite(metrics.perplexity(Positions.build([1], [0], [-9999.0], [[]], 1)))
+
+
 def test_differences_are_absolute_and_of_the_token_that_stands_there():
-    mine = Positions.build([2], [1, 2], [-1.0, -3.0], [[], []])
-    theirs = Positions.build([2], [1, 2], [-1.5, -2.0], [[], []])
+    mine = Positions.build([2], [1, 2], [-1.0, -3.0], [[], []], 5)
+    theirs = Positions.build([2], [1, 2], [-1.5, -2.0], [[], []], 5)
     assert metrics.differences(mine, theirs) == [0.5, 1.0]
 
 
 def test_kl_of_two_coins_by_hand():
     # p = (3/4, 1/4), q = (1/2, 1/2): 3/4 ln(3/2) + 1/4 ln(1/2)
-    theirs = Positions.build([1], [0], [math.log(0.75)], [[(0, math.log(0.75)), (1, math.log(0.25))]])
-    mine = Positions.build([1], [0], [math.log(0.5)], [[(0, math.log(0.5)), (1, math.log(0.5))]])
+    theirs = Positions.build([1], [0], [math.log(0.75)], [[(0, math.log(0.75)), (1, math.log(0.25))]], 5)
+    mine = Positions.build([1], [0], [math.log(0.5)], [[(0, math.log(0.5)), (1, math.log(0.5))]], 5)
     assert metrics.kl_divergence(mine, theirs) == [pytest.approx(0.75 * math.log(1.5) + 0.25 * math.log(0.5), abs=1e-5)]
 
 
 def test_kl_puts_what_the_model_did_not_list_into_the_rest_on_both_sides():
     # Baseline: a 0.5, b 0.3, rest 0.2. The model lists a 0.4 only: KL over (a, not a) = 0.5 ln(5/4) + 0.5 ln(5/6).
-    theirs = Positions.build([1], [0], [math.log(0.5)], [[(0, math.log(0.5)), (1, math.log(0.3))]])
-    mine = Positions.build([1], [0], [math.log(0.4)], [[(0, math.log(0.4))]])
+    theirs = Positions.build([1], [0], [math.log(0.5)], [[(0, math.log(0.5)), (1, math.log(0.3))]], 5)
+    mine = Positions.build([1], [0], [math.log(0.4)], [[(0, math.log(0.4))]], 5)
     assert metrics.kl_divergence(mine, theirs) == [pytest.approx(0.5 * math.log(5 / 4) + 0.5 * math.log(5 / 6), abs=1e-6)]
 
 
@@ -85,8 +89,8 @@ def test_agreement_counts_positions_with_the_same_first_token():
 
 
 def test_agreement_does_not_depend_on_the_order_of_equal_probabilities():
-    theirs = Positions.build([1], [0], [-0.7], [[(0, -0.7), (1, -0.7)]])
-    mine = Positions.build([1], [0], [-0.7], [[(1, -0.7), (0, -0.7)]])
+    theirs = Positions.build([1], [0], [-0.7], [[(0, -0.7), (1, -0.7)]], 5)
+    mine = Positions.build([1], [0], [-0.7], [[(1, -0.7), (0, -0.7)]], 5)
     assert metrics.agreement(mine, theirs) == 1.0
 
 

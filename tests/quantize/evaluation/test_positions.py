@@ -18,8 +18,8 @@ def test_the_format_can_be_read_without_this_code():
 
 
 def test_places_with_fewer_tokens_are_filled_and_left_out_again():
-    said = Positions.build([2], [5, 6], [-1.0, -2.0], [[(5, -1.0), (7, -1.5)], [(6, -2.0)]])
-    assert said.width == 2
+    said = Positions.build([2], [5, 6], [-1.0, -2.0], [[(5, -1.0), (7, -1.5)], [(6, -2.0)]], 5)
+    assert said.width == 5
     assert said.listed(0) == [(5, -1.0), (7, -1.5)]
     assert said.listed(1) == [(6, -2.0)]
 
@@ -32,20 +32,20 @@ def test_json_and_back():
 
 
 def test_other_tokens_or_other_cuts_are_other_texts():
-    said = Positions.build([2], [5, 6], [-1.0, -2.0], [[], []])
-    assert said.same_texts(Positions.build([2], [5, 6], [-9.0, -9.0], [[], []]))
-    assert not said.same_texts(Positions.build([2], [5, 7], [-1.0, -2.0], [[], []]))
-    assert not said.same_texts(Positions.build([1, 1], [5, 6], [-1.0, -2.0], [[], []]))
+    said = Positions.build([2], [5, 6], [-1.0, -2.0], [[], []], 5)
+    assert said.same_texts(Positions.build([2], [5, 6], [-9.0, -9.0], [[], []], 5))
+    assert not said.same_texts(Positions.build([2], [5, 7], [-1.0, -2.0], [[], []], 5))
+    assert not said.same_texts(Positions.build([1, 1], [5, 6], [-1.0, -2.0], [[], []], 5))
 
 
 def test_what_a_comparison_needs_is_the_first_token_and_those_of_the_baseline():
-    mine = Positions.build([1], [0], [-1.0], [[(9, -0.1), (0, -1.0), (1, -2.0), (2, -3.0)]])
-    theirs = Positions.build([1], [0], [-1.0], [[(2, -0.1), (0, -1.0)]])
+    mine = Positions.build([1], [0], [-1.0], [[(9, -0.1), (0, -1.0), (1, -2.0), (2, -3.0)]], 5)
+    theirs = Positions.build([1], [0], [-1.0], [[(2, -0.1), (0, -1.0)]], 5)
     assert mine.needed_beside(theirs).listed(0) == mine.listed(0)[:2] + mine.listed(0)[3:]
 
 
 def test_a_baseline_keeps_its_first_twenty():
     said = measurement().positions
     kept = said.needed_beside(said)
-    assert kept.width == COMPARED
+    assert len(kept.listed(2)) == COMPARED
     assert kept.listed(2) == said.listed(2)[:COMPARED]
