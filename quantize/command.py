@@ -19,7 +19,7 @@ from quantize.manifest import Base, Manifest
 from quantize.methods.method import Method
 from quantize.progress import Progress
 from quantize.recipe import ALL, Recipe
-from quantize.run import PROGRAMS, Programs, Run
+from quantize.run import PROGRAMS, Drawn, Programs, Run
 from quantize.source import Source
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -98,9 +98,10 @@ def build(
     name: str,
     base: Callable[[], Base],
     finish: Callable[[Run, Manifest], Manifest],
+    drawn: Drawn | None = None,
 ) -> Manifest:
     """Make one checkpoint aside, let `finish` add to its manifest, and give it its name. Raises QuantizeError."""
-    with at_work(order, plan, here, shown) as work:
+    with at_work(order, plan, here, shown, drawn) as work:
         made = finish(work, run.make(work, base(), name))
         manifest.write(work.aside.checkpoint, made)
         aside.publish(work.aside, order.force)
@@ -109,7 +110,7 @@ def build(
 
 
 @contextlib.contextmanager
-def at_work(order: Order, plan: Plan, here: machine.Machine, shown: Progress) -> Iterator[Run]:
+def at_work(order: Order, plan: Plan, here: machine.Machine, shown: Progress, drawn: Drawn | None = None) -> Iterator[Run]:
     """A folder aside, others kept away, a janitor that cleans up, and every failure with the name of its log."""
     log = aside.log_of(order.out)
     try:
@@ -117,7 +118,7 @@ def at_work(order: Order, plan: Plan, here: machine.Machine, shown: Progress) ->
             folders = aside.beside(order.out, held)
             with Children(folders.folder, [held]) as children:
                 folders.make()
-                yield Run(plan, folders, children, shown, here, order.version, order.programs)
+                yield Run(plan, folders, children, shown, here, order.version, drawn or Drawn(folders.folder), order.programs)
     except OSError as error:
         failed = _of_the_system(error, order.out.parent, plan.disk)
         raise type(failed)(_with_log(failed.message, log)) from None

@@ -56,6 +56,7 @@ class Progress:
         self.stream, self.clock = stream, clock
         self.where = Where()
         self.said = -EVERY
+        self.brief = False  # a bar leaves no line of a phase that is over
 
     def __enter__(self) -> Progress:
         return self
@@ -144,11 +145,11 @@ class Bar(Progress):
 
     def _leave(self, failed: bool = False) -> None:
         """The line of a phase that is over."""
-        if self.where.phase:
+        if self.where.phase and not (self.brief and not failed):
             peak = f", memory at most {units.size(self.where.memory.peak)}" if self.where.memory.peak else ""
             took = units.duration(self.clock() - self.where.began)
             self.note(f"  {self.where.phase} {'ended after' if failed else 'took'} {took}{peak}")
-            self.where = Where()
+        self.where = Where()
 
 
 def shown(plain: bool = False) -> Progress:

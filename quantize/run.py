@@ -60,6 +60,14 @@ class Heard:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """Calibration sets that were drawn already, in `folder`, which outlives the checkpoints that they are for."""
+
+    folder: Path
+    sets: dict[tuple[object, ...], tuple[Path, Calibration]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Run:
     """What the steps of one checkpoint share. `version` is sllm's own."""
 
@@ -69,6 +77,7 @@ class Run:
     progress: Progress
     machine: Machine
     version: str
+    drawn: Drawn
     programs: Programs = PROGRAMS
 
     def step(self, name: str, words: Sequence[str], hear: Callable[[Heard, dict[str, Any]], None], cwd: Path | None = None) -> Heard:
@@ -113,16 +122,30 @@ def base(source: Source) -> Base:
 
 
 def _calibrate(run: Run) -> tuple[Path, Calibration]:
+    recipe, drawn = run.plan.recipe, run.drawn
+    key = (recipe.calibration, recipe.samples, recipe.sequence_length, recipe.seed)
+    if key not in drawn.sets:
+        drawn.sets[key] = _draw(run, drawn.folder / f"calibration-{len(drawn.sets)}.jsonl")
+    return drawn.sets[key]
+
+
+def _draw(run: Run, file: Path) -> tuple[Path, Calibration]:
     recipe = run.plan.recipe
     run.progress.phase("calibration set", f"{recipe.samples} samples of {recipe.calibration}")
-    chosen, file = run.aside.scratch.parent / "recipe.json", run.aside.scratch.parent / "calibration.jsonl"
+    chosen = run.aside.folder / "recipe.json"
     chosen.write_text(recipe.model_dump_json(), encoding="utf-8")
     words = (*run.programs.prepare, str(run.plan.source.path), str(chosen), str(file))
     said = run.step("drawing the calibration set", words, lambda heard, said: heard.said.update(said)).said
     for warning in said["warnings"]:
         run.progress.note(f"warning: {warning}")
-    drawn = Calibration(source=said["source"], digest=said["digest"], samples=said["samples"], tokens=said["tokens"], seed=recipe.seed)
-    return file, drawn
+    found = Calibration(
+        source=portable(recipe.model_dump())["calibration"],
+        digest=said["digest"],
+        samples=said["samples"],
+        tokens=said["tokens"],
+        seed=recipe.seed,
+    )
+    return file, found
 
 
 def _quantize(run: Run, calibration: Path | None) -> Heard:

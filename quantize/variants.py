@@ -57,9 +57,11 @@ class Variants:
             try:
                 self.made[method] = self._one(work, plan)
                 self._write()
+                self.shown.stop()
+                self.shown.note(f"  {size(self.made[method].weights.bytes)}; {'; '.join(summary.checked(self.made[method].check))}")
             except QuantizeError as error:
                 self.shown.stop()
-                self.shown.note(f"failed: {method}: {error.message}")
+                self.shown.note(f"  failed: {error.message}")
                 self.failed[method] = error.message
 
     def _one(self, work: Run, plan: Plan) -> Manifest:
@@ -76,7 +78,7 @@ class Variants:
             def finish(its: Run, made: Manifest) -> Manifest:
                 return self._measured(its, work, made, its.aside.checkpoint)
 
-            return command.build(plan, one, self.here, self.shown, name, lambda: self.base, finish)
+            return command.build(plan, one, self.here, self.shown, name, lambda: self.base, finish, work.drawn)
         self.shown.note(f"  {summary.shown(out)} is there already, of the same model by the same recipe")
         if not self.order.check or self._known(kept):
             return kept
@@ -158,8 +160,7 @@ class Variants:
         for why, these in (("not made", self.refused), ("failed", self.failed)):
             yield from (f"{why}: {method}: {sentence}" for method, sentence in these.items())
         if self.made:
-            best = next(reversed(self.made))
-            yield f"serve one: sllm serve {summary.shown(self.order.out / best)}"
+            yield f"serve one of them: sllm serve {summary.shown(self.order.out / next(iter(self.made)))}"
 
 
 def make_all(order: Order, shown: Progress, as_json: bool, options: Options) -> int:
@@ -177,6 +178,7 @@ def make_all(order: Order, shown: Progress, as_json: bool, options: Options) -> 
         shown.note(line)
     if not plans:
         raise Refused(f"no method can make a variant of {order.source.name} here: " + "; ".join(work.refused.values()))
+    shown.brief = True
     with shown, command.at_work(order, plans[0], here, shown) as common:  # keeps others away from DIR
         order.out.mkdir(exist_ok=True)
         work.recall()

@@ -54,15 +54,28 @@ def recipe(**values: Any) -> Recipe:
 
 def programs(faults: Mapping[str, str], measured: str = "good") -> Programs:
     me = (sys.executable, "-m", "tests.quantize.scripted")
-    return Programs(worker=lambda plan: (*me, "work", faults.get(plan.method.name, "none")), measure=(*me, "measure", measured))
+    return Programs(
+        prepare=(*me, "prepare"),
+        worker=lambda plan: (*me, "work", faults.get(plan.method.name, "none")),
+        measure=(*me, "measure", measured),
+    )
 
 
 def command(out: Path | None, fault: str | Mapping[str, str] = "none", measured: str = "", **options: Any) -> int:
     """Run the command here; `fault` is the scripted method's, or those of several; `measured` is how the measurements come
     out, empty: no check."""
     faults = {"scripted": fault} if isinstance(fault, str) else fault
-    given = {"force": False, "as_json": False, "version": "0", "recipe": recipe(), **options}
-    return run_command(DEMO, "demo", out=out, check=bool(measured), programs=programs(faults, measured), methods=METHODS, **given)
+    given = {"force": False, "as_json": False, "version": "0", "recipe": recipe(), "methods": METHODS, **options}
+    return run_command(DEMO, "demo", out=out, check=bool(measured), programs=programs(faults, measured), **given)
+
+
+def prepare(out: Path) -> int:
+    """The calibration set: one sample of two tokens, and a warning."""
+    print("drawing", file=sys.stderr, flush=True)
+    out.write_text("[1, 2]\n")
+    said = {"source": "bundled", "digest": "sha256:5e7", "samples": 1, "tokens": 2, "warnings": ["only one sample"]}
+    print(json.dumps(said), flush=True)
+    return 0
 
 
 def work(fault: str, job: Job) -> int:
@@ -71,6 +84,8 @@ def work(fault: str, job: Job) -> int:
     def say(**what: Any) -> None:
         print(Event(**what).to_json(), flush=True)
 
+    if job.calibration is not None:
+        assert job.samples() == [[1, 2]]
     say(kind="phase", phase="loading")
     say(kind="phase", phase="quantizing")
     for done in (1, 2):
@@ -120,7 +135,7 @@ def measure(how: str, folder: Path, name: str, out: Path) -> int:
         time.sleep(600)
     shift = {"good": 0.01, "bad": 2.0}.get(how, 0.01) if made else 0.0
     actual = [-1.0 - shift, -2.0 - shift]
-    positions = Positions.build([2], [7, 8], actual, [[(7, -1.0 - shift), (9, -3.0)], [(8, -2.0 - shift), (9, -2.9)]])
+    positions = Positions.build([2], [7, 8], actual, [[(7, -1.0 - shift), (9, -3.0)], [(8, -2.0 - shift), (9, -2.9)]], 2)
     answer = "" if how == "mute" and made else "Paris."
     found = Measurement(
         name=name,
@@ -145,6 +160,8 @@ def measure(how: str, folder: Path, name: str, out: Path) -> int:
 def main(words: list[str]) -> int:
     if words[0] == "work":
         return work(words[1], Job.from_json(Path(words[2]).read_text()))
+    if words[0] == "prepare":
+        return prepare(Path(words[3]))
     if words[0] == "measure":
         return measure(words[1], Path(words[2]), words[3], Path(words[5]))
     out, fault, *more = words

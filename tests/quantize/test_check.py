@@ -36,7 +36,7 @@ def measurement(name: str = "small", shift: float = 0.0, answers: list[str] | No
         context=100,
         seed=0,
         text="texts",
-        positions=Positions.build([2], tokens, actual, [[(tokens[0], actual[0])], [(tokens[1], actual[1])]]),
+        positions=Positions.build([2], tokens, actual, [[(tokens[0], actual[0])], [(tokens[1], actual[1])]], 1),
         questions="questions",
         answers=tuple(Answer(prompt=f"{n}", wanted="yes", got=got) for n, got in enumerate(answers or ["yes"] * 10)),
     )

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from quantize import aside, digest, manifest
 from quantize.errors import CheckFailed, DiskFull, MethodFailed, QuantizeError, Refused, UsageError
 from quantize.janitor import descendants
 from server.settings import ROOT
-from tests.quantize.scripted import DEMO, command, recipe
+from tests.quantize.scripted import DEMO, METHOD, command, recipe
 from tests.quantize.test_janitor import alive, gone
 
 
@@ -101,6 +102,11 @@ def test_a_failed_run_with_force_leaves_the_old_one(out: Path):
         command(out, "crash", force=True)
     assert (out / "sllm.json").read_text() == before
     assert left(out) == ["small", "small.log"]
+
+
+def test_a_warning_about_the_calibration_set_is_said(out: Path, capfd: pytest.CaptureFixture[str]):
+    command(out, methods={"scripted": replace(METHOD, calibrated=True)})
+    assert "warning: only one sample" in capfd.readouterr().err
 
 
 # Failures: one sentence, the log, nothing else

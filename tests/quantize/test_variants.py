@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from quantize import aside, manifest
 from quantize.errors import Refused, UsageError
 from quantize.evaluation import record
 from quantize.recipe import load
-from tests.quantize.scripted import METHODS, command
+from tests.quantize.scripted import METHOD, METHODS, command
 from tests.quantize.test_command import Started, left
 from tests.quantize.test_janitor import gone
 
@@ -24,7 +25,7 @@ def out(tmp_path: Path) -> Path:
 
 
 def all_of(out: Path, faults: dict[str, str] | None = None, measured: str = "good", **values: Any) -> int:
-    options = {key: values.pop(key) for key in ("force", "as_json", "quick") if key in values}
+    options = {key: values.pop(key) for key in ("force", "as_json", "quick", "methods") if key in values}
     return command(out, faults or {}, measured, recipe=load(None, {"method": "all", **values}, METHODS), **options)
 
 
@@ -78,6 +79,16 @@ def test_for_programs_it_is_one_json_object(out: Path, capfd: pytest.CaptureFixt
     assert list(found["variants"]) == ["scripted", "second"]
     assert list(found["refused"]) == ["four"]
     assert found["failed"] == {}
+
+
+def test_the_calibration_set_is_drawn_once_for_all(out: Path):
+    drawing = {name: replace(METHOD, name=name, calibrated=True) for name in ("scripted", "second")}
+    assert all_of(out, methods=drawing) == 0
+    assert [(out / f"{name}.log").read_text().count("drawing") for name in drawing] == [1, 0]
+    for name in drawing:
+        calibration = read(out, name).calibration
+        assert calibration is not None
+        assert (calibration.digest, calibration.samples, calibration.tokens) == ("sha256:5e7", 1, 2)
 
 
 def test_one_that_fails_is_named_and_the_others_are_made(out: Path, capfd: pytest.CaptureFixture[str]):
