@@ -68,7 +68,7 @@ SIZES = (
 )
 QUALITY = (
     Figure(
-        "|Δ\u00a0logprob|",
+        "|\u2060Δ\u00a0logprob|\u2060",
         _logprobs(lambda q: q.mean_abs_difference),
         lambda v: f"{v:.4f}",
         "|Δ logprob|",
