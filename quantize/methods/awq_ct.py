@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from quantize.source import Source
 
 
-OBSERVER = "memoryless_minmax"
-
-
 def run(job: Job, report: Report) -> None:
     def steps(scheme: Any, kept: list[str]) -> list[Any]:
         from llmcompressor.modifiers.quantization import QuantizationModifier
@@ -23,7 +20,7 @@ def run(job: Job, report: Report) -> None:
 
         return [AWQModifier(), QuantizationModifier(config_groups={"group_0": scheme}, ignore=kept)]
 
-    _llmcompressor.calibrated(job, report, lambda: _schemes.weights(job.recipe, OBSERVER), steps)
+    _llmcompressor.calibrated(job, report, lambda: _schemes.weights(job.recipe), steps)
 
 
 def peak(source: Source, recipe: Recipe) -> int:
@@ -37,7 +34,7 @@ METHOD = Method(
     environment="llm-compressor",
     checkpoint="compressed-tensors",
     scheme="wna16",
-    bits=(4, 8),
+    bits=(4,),
     run=run,
     peak=peak,
     grouped=True,

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
     from quantize.source import Source
 
 
-OBSERVER = "memoryless_minmax"
-
-
 def run(job: Job, report: Report) -> None:
     def steps(scheme: Any, kept: list[str]) -> list[Any]:
         from llmcompressor.modifiers.gptq import GPTQModifier
@@ -23,7 +20,7 @@ def run(job: Job, report: Report) -> None:
         groups = {"group_0": scheme}
         return [GPTQModifier(config_groups=groups, ignore=kept, dampening_frac=job.recipe["damping"], batched_quantization=None)]
 
-    _llmcompressor.calibrated(job, report, lambda: _schemes.weights(job.recipe, OBSERVER), steps)
+    _llmcompressor.calibrated(job, report, lambda: _schemes.weights(job.recipe, searched=True), steps)
 
 
 def peak(source: Source, recipe: Recipe) -> int:
@@ -37,10 +34,11 @@ METHOD = Method(
     environment="llm-compressor",
     checkpoint="compressed-tensors",
     scheme="wna16",
-    bits=(4, 8),
+    bits=(4,),
     run=run,
     peak=peak,
     grouped=True,
     calibrated=True,
+    defaults={"symmetric": False, "damping": 0.01},
     scratch=_llmcompressor.scratch,
 )

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def run(job: Job, report: Report) -> None:
-    _llmcompressor.rounded(job, report, lambda: _schemes.weights(job.recipe, "memoryless_minmax"))
+    _llmcompressor.rounded(job, report, lambda: _schemes.weights(job.recipe))
 
 
 def peak(source: Source, recipe: Recipe) -> int:
