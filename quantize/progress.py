@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
 EVERY = 5.0  # seconds between two plain lines about layers
+MENTIONED = 0.5  # seconds of a phase that leaves a line
 STEADY = 2  # layers before a time is foretold
 
 
@@ -145,7 +146,8 @@ class Bar(Progress):
 
     def _leave(self, failed: bool = False) -> None:
         """The line of a phase that is over."""
-        if self.where.phase and not (self.brief and not failed):
+        passed = self.brief or self.clock() - self.where.began < MENTIONED
+        if self.where.phase and (failed or not passed):
             peak = f", memory at most {units.size(self.where.memory.peak)}" if self.where.memory.peak else ""
             took = units.duration(self.clock() - self.where.began)
             self.note(f"  {self.where.phase} {'ended after' if failed else 'took'} {took}{peak}")

@@ -14,7 +14,7 @@ from quantize.units import duration, size
 def before(plan: Plan, out: Path, machine: Machine) -> list[str]:
     """What will be done, with what it will take."""
     source, recipe, method = plan.source, plan.recipe, plan.method
-    how = [method.title, f"{recipe.bits} bits"]
+    how = [method.title] if f"{recipe.bits}-bit" in method.title else [method.title, f"{recipe.bits} bits"]
     if method.grouped:
         how.append(f"groups of {recipe.group_size}" if recipe.group_size > 0 else "whole rows")
     lines = [f"{source.name} ({source.architecture}, {size(source.weight_bytes)}) -> {shown(out)}"]
