@@ -64,6 +64,7 @@ def read(path: Path) -> Layer:
     return Layer(str(path), data, path)
 
 
+_OTHERS = {"SLLM_LLM_COMPRESSOR"}  # read by quantize/environments.py: a program, no setting
 # Kubernetes gives every pod variables of its services: SLLM_SERVICE_HOST, SLLM_PORT=tcp://... They are not ours.
 _KUBERNETES = re.compile(r"_SERVICE_HOST$|_SERVICE_PORT(_|$)|_PORT_\d+_(TCP|UDP)(_|$)")
 
@@ -75,6 +76,7 @@ def from_environ(environ: Mapping[str, str]) -> list[Layer]:
         if (
             not variable.startswith("SLLM_")
             or not text.strip()
+            or variable in _OTHERS
             or _KUBERNETES.search(variable)
             or (variable.endswith("_PORT") and "://" in text)
         ):

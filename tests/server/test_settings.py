@@ -68,6 +68,10 @@ def test_an_empty_variable_says_nothing():
     assert load(environ={"SLLM_ENGINE": "", "SLLM_GATEWAY__PORT": " "}) == load(environ={})
 
 
+def test_the_variable_that_names_llm_compressors_python_is_no_setting():
+    assert load(None, environ={"SLLM_LLM_COMPRESSOR": "/opt/python"}) == load(None, environ={})
+
+
 def test_the_variables_that_kubernetes_makes_for_a_service_are_not_ours():
     services = {"SLLM_PORT": "tcp://10.0.0.1:8000", "SLLM_SERVICE_HOST": "10.0.0.1", "SLLM_PORT_8000_TCP_ADDR": "10.0.0.1"}
     assert load(environ={**services, "SLLM_SERVICE_PORT_HTTP": "8000"}) == load(environ={})
