@@ -22,6 +22,7 @@ OUTPUT = "lm_head"  # vLLM reads it unquantized
 TENSORS = 4
 
 Make = Callable[[str], "Mapping[str, torch.Tensor]"]
+Other = Callable[[str], "torch.Tensor | None"]
 
 
 class Checkpoint:
@@ -31,38 +32,40 @@ class Checkpoint:
         self.job = job
         self.source: Source = read(job.source)
         names = [linear.name for linear in self.source.linears]
-        self.kept = ignored(names, job.recipe["ignore"])
-        self.quantized = sorted({*names} - {*self.kept})
+        ignore = ignored(names, job.recipe["ignore"])
+        self.quantized = sorted({*names} - {*ignore})
+        self.kept = sorted({*ignore, *self.source.other_modules, OUTPUT})
         stored = self.source.config.get("dtype") or self.source.config.get("torch_dtype")
         self.dtype: str = stored if stored in HALF else HALF[0]
 
-    def write(self, make: Make, scheme: Any, report: Report, phase: str, tensor: Callable[[str], torch.Tensor] | None = None) -> None:
-        """Write every tensor: `make(name)` gives those of the quantized layer `name`, by their full names; the others are read by
-        `tensor(name)`, or copied from the source where that is None. Layers are reported where `phase` is quantizing."""
+    def write(self, make: Make, scheme: Any, report: Report, phase: str, other: Other | None = None) -> None:
+        """Write every tensor: `make(name)` gives those of the quantized layer `name`, by their full names; `other(name)` any other
+        (None: it is left out); without `other` they are copied from the source. Layers are reported where `phase` is quantizing."""
         report(Event("phase", phase=phase))
         with Weights(self.job.source) as weights:
             shards = Shards(self.job.out, self.job.recipe["shard_size"], room(weights.stored))
             layers = in_order(weights.stored)
-            layer_of = set(self.quantized)
+            total = sum(1 for inside, _ in layers if inside)
+            quantized = set(self.quantized)
             done = 0
             for inside, members in layers:
                 for name in members:
                     owner, _, last = name.rpartition(".")
-                    if owner in layer_of:
+                    if owner in quantized:
                         if last == "weight":  # its bias is among what `make` gives
                             shards.add({key: value.cpu() for key, value in make(owner).items()})
-                    elif tensor is None:
+                    elif other is None:
                         shards.copy(weights, name, self.kind(weights.stored[name].dtype), name)
-                    else:
-                        shards.add({name: tensor(name).cpu()})
+                    elif (tensor := other(name)) is not None:
+                        shards.add({name: tensor.cpu()})
                     give_back_memory()
                 done += inside
                 if inside and phase == "quantizing":
-                    report(Event("layer", done=done, total=sum(1 for each, _ in layers if each)))
+                    report(Event("layer", done=done, total=total))
             if phase == "quantizing":
                 report(Event("phase", phase="saving"))
             shards.finish({"format": "pt"})
-        write_config(self.job.out, self.source.config, self.dtype, scheme, [*self.kept, OUTPUT])
+        write_config(self.job.out, self.source.config, self.dtype, scheme, self.kept)
         sidefiles.copy(self.job.source, self.job.out)
 
     def kind(self, stored: str) -> str:
@@ -92,7 +95,7 @@ def write_config(out: Path, config: Mapping[str, Any], dtype: str, scheme: Any, 
 
     about = QuantizationConfig(
         config_groups={"group_0": scheme},
-        ignore=sorted(set(kept)),
+        ignore=kept,
         format=scheme.format,
         quantization_status=QuantizationStatus.COMPRESSED,
     ).model_dump(mode="json", exclude={"quant_method"})

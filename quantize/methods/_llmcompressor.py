@@ -7,7 +7,6 @@ one decoder layer into memory, quantizes it, and passes on what comes out of it.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from unittest.mock import patch
 
 from quantize.errors import SourceError
 from quantize.job import Event, Job, Report
-from quantize.methods._compressed import OUTPUT, Checkpoint
+from quantize.methods._compressed import Checkpoint
 from quantize.methods._streamed import give_back_memory
 from quantize.stream import Weights
 
@@ -33,7 +32,6 @@ Modifiers = Callable[[Any, list[str]], list[Any]]  # the library's steps, from t
 def rounded(job: Job, report: Report, scheme: Callable[[], Any]) -> None:
     """Quantize every weight by itself."""
     report(Event("phase", phase="loading"))
-    settle(job)
     import torch
     from compressed_tensors.compressors import compress_module
     from llmcompressor.entrypoints.model_free.lifecycle import calibrate_weight, initialize_quantized_linear
@@ -59,7 +57,6 @@ def rounded(job: Job, report: Report, scheme: Callable[[], Any]) -> None:
 def calibrated(job: Job, report: Report, scheme: Callable[[], Any], modifiers: Modifiers) -> None:
     """Quantize with `modifiers` on the job's samples."""
     report(Event("phase", phase="loading"))
-    settle(job)
     import torch
     from compressed_tensors.compressors import compress_module
     from compressed_tensors.offload import load_offloaded_model, remove_dispatch
@@ -68,7 +65,6 @@ def calibrated(job: Job, report: Report, scheme: Callable[[], Any], modifiers: M
     from transformers import AutoModelForCausalLM
 
     checkpoint = Checkpoint(job)
-    torch.manual_seed(job.recipe["seed"])
     with load_offloaded_model():
         model = AutoModelForCausalLM.from_pretrained(
             job.source, dtype=getattr(torch, checkpoint.dtype), device_map={"": "disk"}, offload_folder=str(job.scratch)
@@ -76,7 +72,7 @@ def calibrated(job: Job, report: Report, scheme: Callable[[], Any], modifiers: M
     names = pair(checkpoint, model)
     samples: list[dict[str, torch.Tensor]] = [{"input_ids": torch.tensor([sample])} for sample in job.samples()]
     data: Any = DataLoader(samples, batch_size=None)  # type: ignore[arg-type]  # a list is a data set to it
-    steps = modifiers(scheme(), [*checkpoint.kept, OUTPUT])
+    steps = modifiers(scheme(), [names.get(f"{kept}.weight", f"{kept}.weight").removesuffix(".weight") for kept in checkpoint.kept])
     report(Event("phase", phase="quantizing"))
     with unpinned():
         # `processor` would be a tokenizer; the samples are token ids already, and nothing is asked of it
@@ -90,13 +86,15 @@ def calibrated(job: Job, report: Report, scheme: Callable[[], Any], modifiers: M
         module.to("meta")
         return made
 
-    def tensor(name: str) -> torch.Tensor:
+    def other(name: str) -> torch.Tensor | None:
+        if name not in names:
+            return None
         owner, _, last = names[name].rpartition(".")
         found: torch.Tensor = getattr(model.get_submodule(owner), last)
         return found.detach()
 
     some = names[f"{checkpoint.quantized[0]}.weight"].removesuffix(".weight")
-    checkpoint.write(make, model.get_submodule(some).quantization_scheme, report, "saving", tensor)
+    checkpoint.write(make, model.get_submodule(some).quantization_scheme, report, "saving", other)
 
 
 def pair(checkpoint: Checkpoint, model: Any) -> dict[str, str]:
@@ -128,7 +126,7 @@ def follower(model: Any, report: Report) -> Any:
 
     layers = [module for name, module in model.named_modules() if LAYER_ITSELF.search(name)]
 
-    class Follower(Modifier):
+    class Follower(Modifier):  # type: ignore[misc]  # the library has no types
         def on_initialize(self, state: Any, **kwargs: Any) -> bool:
             return True
 
@@ -140,16 +138,6 @@ def follower(model: Any, report: Report) -> Any:
             give_back_memory()
 
     return Follower()
-
-
-def settle(job: Job) -> None:
-    """As many threads as the job has, that sleep while they wait: on a busy machine spinning ones take ten times as long (21 s and
-    289 s, measured). Fewer words in the log. Both are read by what is imported after this."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("TQDM_DISABLE", "1")  # bars for each layer, three times over
-    import torch
-
-    torch.set_num_threads(job.threads)
 
 
 @contextmanager
