@@ -22,7 +22,7 @@ from quantize.methods import METHODS
 from server.settings import ROOT
 from tests.e2e.running import Stack, alive, until
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]
 
 QUESTIONS = {
     "Remind me, what is France's capital called?": "The capital of France is Paris.",
