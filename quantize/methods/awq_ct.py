@@ -16,15 +16,28 @@ if TYPE_CHECKING:
 def run(job: Job, report: Report) -> None:
     def steps(scheme: Any, kept: list[str]) -> list[Any]:
         from llmcompressor.modifiers.quantization import QuantizationModifier
-        from llmcompressor.modifiers.transform.awq import AWQModifier
 
-        return [AWQModifier(), QuantizationModifier(config_groups={"group_0": scheme}, ignore=kept)]
+        return [scaling(), QuantizationModifier(config_groups={"group_0": scheme}, ignore=kept)]
 
     _llmcompressor.calibrated(job, report, lambda: _schemes.weights(job.recipe), steps)
 
 
+def scaling() -> Any:
+    """The library's step that scales, without the places where nothing that follows is quantized: there it divides by zero."""
+    from llmcompressor.modifiers.transform.awq import AWQModifier
+
+    class Scaling(AWQModifier):  # type: ignore[misc]  # the library has no types
+        def _set_resolved_mappings(self, model: Any) -> None:
+            super()._set_resolved_mappings(model)
+            self._resolved_mappings[:] = [
+                place for place in self._resolved_mappings if any(hasattr(layer, "quantization_scheme") for layer in place.balance_layers)
+            ]
+
+    return Scaling()
+
+
 def peak(source: Source, recipe: Recipe) -> int:
-    return _llmcompressor.peak_calibrated(source, recipe)
+    return _llmcompressor.peak_awq(source, recipe)
 
 
 METHOD = Method(

@@ -27,7 +27,7 @@ def run(job: Job, report: Report) -> None:
 
 
 def peak(source: Source, recipe: Recipe) -> int:
-    return _llmcompressor.peak_calibrated(source, recipe)
+    return _llmcompressor.peak_gptq(source, recipe)
 
 
 METHOD = Method(
