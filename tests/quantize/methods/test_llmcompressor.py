@@ -134,7 +134,8 @@ def test_plain_rounding_is_half_a_step_off_at_most(made: dict[str, Made]) -> Non
         weight = weights.read(f"{LAYER}.weight").float()
     steps = scale.float().repeat_interleave(weight.shape[1] // scale.shape[1], dim=1)
     assert scale.shape[1] == weight.shape[1] // 128
-    assert ((unpacked(packed, scale) - weight).abs() <= 0.51 * steps).all()
+    # a bfloat16 divided by a bfloat16 is off by a 256th of at most 8 steps
+    assert ((unpacked(packed, scale) - weight).abs() <= (0.5 + 8 / 256) * steps).all()
 
 
 @pytest.mark.engine
