@@ -179,7 +179,7 @@ def _options(recipe: Recipe, method: Method) -> Iterator[str]:
     """Warnings for options that this method does not read; refuses those that would promise another result."""
     for key in unread(method):
         flag, value = f"--{key.replace('_', '-')}", getattr(recipe, key)
-        if key in SWITCHES and value:
+        if key in SWITCHES and value and key in recipe.model_fields_set:
             raise _No(f"{flag} belongs to {' and '.join(OPTIONS[key])}, and {method.name} does not know it", {key: False})
         if key in recipe.model_fields_set and key not in SWITCHES:
             yield f"{flag} {value} does not count: {method.name} does not read it"
@@ -205,9 +205,6 @@ def _served(recipe: Recipe, machine: Machine, method: Method) -> tuple[Recipe, K
         )
     if method.grouped and recipe.group_size not in kernel.groups:
         raise _No(f"{kernel.name} takes no group size {recipe.group_size} with {method.name}", *_groups(recipe, kernel))
-    if recipe.desc_act and recipe.group_size != -1:
-        why = "vLLM (0.32) serves --desc-act only with --group-size -1, on every target"
-        raise _No(why, {"desc_act": False}, {"group_size": -1})
     symmetric = kernel.symmetric[0] if method.grouped and recipe.symmetric is None and kernel.symmetric else recipe.symmetric
     ignore = tuple(dict.fromkeys((*recipe.ignore, OUTPUT)))
     return with_values(recipe, target=target, bits=bits, symmetric=symmetric, ignore=ignore), kernel

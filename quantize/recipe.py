@@ -27,7 +27,7 @@ class Recipe(BaseModel):
     group_size: int = Field(128, description="Input weights that share a scale; -1: a whole row.")
     symmetric: bool | None = Field(None, description="Quantize around zero; none: the method's own (gptq yes, awq no).")
     damping: float = Field(0.05, gt=0, lt=1, description="GPTQ: share of the Hessian's mean diagonal added to it.")
-    desc_act: bool = Field(False, description="GPTQ: columns by falling activation, finer and slower; GPU engines only.")
+    desc_act: bool = Field(True, description="gptq: columns by falling activation, within groups that stay as they are.")
     double_quant: bool = Field(False, description="bnb-nf4: quantize the scales as well.")
     smoothing: float = Field(0.8, ge=0, le=1, description="w8a8: SmoothQuant's strength, activations (0) to weights (1).")
     ignore: tuple[str, ...] = Field(("lm_head",), description="Layers kept as they are: names or re:REGEX.")

@@ -6,7 +6,8 @@ Read in vLLM 0.32's source, under vllm/model_executor/:
   kernels/linear/mixed_precision/marlin.py   4 and 8 bits; group size -1, 32, 64, 128; asymmetric at 4 bits only;
                                              other widths than its tiles (128 x 64) are padded; earlier versions refuse them
   layers/quantization/auto_gptq.py           symmetric only; Marlin's group sizes asked for on every target;
-                                             `desc_act` with groups is refused on every target
+                                             `desc_act` with groups is refused on every target, so
+                                             ours are ordered within groups that stay (methods/gptq.py)
   layers/quantization/auto_awq.py            4 bits; on a GPU Marlin's group sizes, else a kernel "unoptimized" by its own word
   kernels/linear/scaled_mm/                  int8 and fp8: any shape (oneDNN on the CPU; CUTLASS, then Triton on a GPU)
   layers/quantization/torchao.py, vllm_bnb_plugin/   any shape

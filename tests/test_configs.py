@@ -65,4 +65,4 @@ def test_there_is_a_recipe_for_every_method():
 def test_the_recipe_that_names_every_default_names_the_defaults():
     said = recipe.load(ROOT / "configs/quantize/gptq.yaml", {}).model_dump()
     filled = {"bits": 4, "symmetric": True}
-    assert said == {**recipe.Recipe().model_dump(), **filled}
+    assert said == {**recipe.load(None, {"method": "gptq"}).model_dump(), **filled}

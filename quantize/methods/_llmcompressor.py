@@ -16,18 +16,16 @@ from unittest.mock import patch
 from quantize.errors import SourceError
 from quantize.job import Event, Job, Report
 from quantize.methods._compressed import Checkpoint
+from quantize.methods._sizes import MIB, ends, largest_layer, tokens
 from quantize.methods._streamed import give_back_memory
-from quantize.source import LAYER
 from quantize.stream import Weights
 
 if TYPE_CHECKING:
     import torch
 
     from quantize.recipe import Recipe
-    from quantize.source import Linear, Source
+    from quantize.source import Source
 
-MIB = 2**20
-BUNDLED = 132  # tokens of a bundled sample, the mean with the demo model's 2,048 words; larger vocabularies need fewer
 LAYER_ITSELF = re.compile(r"(?:^|\.)(?:layers|layer|h|blocks)\.\d+$")
 Modifiers = Callable[[Any, list[str]], list[Any]]  # the library's steps, from the scheme and the layers to leave alone
 
@@ -169,10 +167,10 @@ def peak_gptq(source: Source, recipe: Recipe) -> int:
 
     Measured: 557 MiB for the demo model and the bundled samples (34,000 tokens; 496 MiB for 1,000), 941 MiB for 24 layers of
     896 x 4864 and 3,200 tokens."""
-    layer = _layer(source)
+    layer = largest_layer(source)
     squares = [4 * linear.inputs**2 for linear in layer]
     work = sum(squares) + int(3.5 * max(squares)) + sum(linear.bytes for linear in layer)
-    return 490 * MIB + max(work, _ends(source)) + 8 * source.hidden_size * _tokens(recipe)
+    return 490 * MIB + max(work, ends(source)) + 8 * source.hidden_size * tokens(recipe)
 
 
 def peak_awq(source: Source, recipe: Recipe) -> int:
@@ -180,31 +178,12 @@ def peak_awq(source: Source, recipe: Recipe) -> int:
 
     Measured: 692 MiB for the demo model and the bundled samples (495 MiB for 1,000 tokens), 726 MiB for 24 layers of
     896 x 4864 and 1,000 tokens."""
-    layer = _layer(source)
+    layer = largest_layer(source)
     work = 8 * sum(linear.bytes for linear in layer)
     each = 12 * source.hidden_size + 5 * max(linear.inputs for linear in layer)
-    return 490 * MIB + max(work, _ends(source)) + each * _tokens(recipe)
+    return 490 * MIB + max(work, ends(source)) + each * tokens(recipe)
 
 
 def scratch(source: Source, recipe: Recipe) -> int:
     """Bytes: every weight that is changed is written once more, in half precision, before it is compressed."""
     return sum(2 * linear.inputs * linear.outputs for linear in source.linears)
-
-
-def _layer(source: Source) -> list[Linear]:
-    """The linear layers of the largest decoder layer."""
-    layers: dict[str, list[Linear]] = {}
-    for linear in source.linears:
-        inside = LAYER.match(linear.name)
-        layers.setdefault(inside[1] if inside else "", []).append(linear)
-    return max(layers.values(), key=lambda layer: sum(linear.bytes for linear in layer))
-
-
-def _ends(source: Source) -> int:
-    """Bytes of the embedding while it is used (620 MiB were measured with one of 98 MiB, on a model that takes little else)."""
-    return int(2.4 * source.vocabulary * source.hidden_size)
-
-
-def _tokens(recipe: Recipe) -> int:
-    length = min(BUNDLED, recipe.sequence_length) if recipe.calibration == "bundled" else recipe.sequence_length
-    return recipe.samples * length

@@ -137,12 +137,6 @@ def test_an_unknown_method(demo: Source):
         check(demo, load(None, {}, METHODS).model_copy(update={"method": "gptp"}), CPU, METHODS, everything_is_installed)
 
 
-def test_activation_order_is_served_only_with_whole_rows(demo: Source):
-    assert "serves --desc-act only with --group-size -1" in refused(demo, desc_act=True)
-    assert "serves --desc-act only with --group-size -1" in refused(demo, GPU, desc_act=True)
-    assert plan(demo, desc_act=True, group_size=-1).recipe.desc_act
-
-
 # Kernels and shapes
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,65 +10,18 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from quantize import environments, source  # noqa: E402
-from quantize.errors import MissingLibrary  # noqa: E402
-from quantize.job import Event, Job  # noqa: E402
+from quantize import source  # noqa: E402
 from quantize.methods import METHODS  # noqa: E402
 from quantize.methods._compressed import in_order  # noqa: E402
-from quantize.recipe import Recipe, for_method  # noqa: E402
+from quantize.recipe import Recipe  # noqa: E402
 from quantize.stream import Weights  # noqa: E402
+from tests.quantize.methods.making import Made, make  # noqa: E402
 from tests.quantize.methods.models import DEMO  # noqa: E402
 
 NAMES = ("w8a8", "fp8", "gptq-ct", "awq-ct", "rtn")
 KEPT = "layers.1.mlp.down_proj"
 LAYER = "model.layers.0.mlp.down_proj"
 SMALL = {"config.json", "chat_template.jinja", "generation_config.json", "tokenizer.json", "tokenizer_config.json"}
-
-
-@dataclass(frozen=True)
-class Made:
-    folder: Path
-    events: list[Event]
-    said: str  # what the process wrote on its stdout that is no Event
-
-    @property
-    def config(self) -> dict[str, Any]:
-        whole = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
-        found: dict[str, Any] = whole["quantization_config"]
-        return found
-
-    def read(self, *names: str) -> list[Any]:
-        with Weights(self.folder) as weights:
-            return [weights.read(name) for name in names]
-
-    def names(self) -> set[str]:
-        with Weights(self.folder) as weights:
-            return set(weights.stored)
-
-
-def make(name: str, folder: Path, **recipe: Any) -> Made:
-    """Quantize the demo model in llm-compressor's own environment."""
-    try:
-        python = environments.python("llm-compressor")
-    except MissingLibrary as error:
-        pytest.skip(error.message)
-    method = METHODS[name]
-    out, scratch = folder / "out", folder / "scratch"
-    for each in (out, scratch):
-        each.mkdir(parents=True)
-    samples = folder / "samples.jsonl"
-    samples.write_text("".join(f"{json.dumps([(7 * i * j + i) % 2000 + 5 for j in range(40 + i)])}\n" for i in range(16)))
-    whole = for_method(Recipe(**recipe), method).model_dump(mode="json")
-    whole |= {"bits": method.bits[0], "symmetric": True if whole["symmetric"] is None else whole["symmetric"]}
-    job = folder / "job.json"
-    job.write_text(Job(name, DEMO, out, scratch, whole, samples, threads=1).to_json())
-    words = [str(python), "-P", "-m", "quantize.worker", str(job)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=250, env={"PYTHONPATH": str(environments.ROOT)}, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    lines = done.stdout.splitlines()
-    return Made(
-        out, [Event.from_json(line) for line in lines if line.startswith('{"kind"')], "".join(x for x in lines if x[:7] != '{"kind"')
-    )
 
 
 @pytest.fixture(scope="module")
