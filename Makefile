@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 INSTALL := $(PYTHON) requirements/install.py --venv $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-quantize install-harness serve chat doctor quantize evaluate test test-fast check format lock docs demo-model bench-gateway bench-startup clean
+.PHONY: help install install-quantize install-harness serve chat doctor quantize evaluate test test-fast check format lock docs demo-model bench-gateway bench-startup bench-quantize clean
 
 help: ## List all targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -83,6 +83,9 @@ bench-gateway: install ## Measure the gateway beside vllm-router; writes benchma
 
 bench-startup: install ## Measure from the command to the first token; writes benchmarks/results/startup
 	@$(BIN)/python -m benchmarks.startup $(ARGS)
+
+bench-quantize: install-quantize ## Make every variant of the demo model and measure what it cost; writes benchmarks/results/quantize
+	@$(BIN)/python -m benchmarks.quantize $(ARGS)
 
 clean: ## Remove .venv and what tools leave behind
 	rm -rf $(VENV) .tools .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -57,7 +57,9 @@ def make(name: str, folder: Path, *, source: Path = DEMO, **recipe: Any) -> Made
     job = folder / "job.json"
     job.write_text(Job(name, source, out, scratch, whole, samples, threads=1).to_json())
     words = [str(python), "-P", "-m", "quantize.worker", str(job)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=250, env={"PYTHONPATH": str(environments.ROOT)}, check=False)
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=250, cwd=folder, env={"PYTHONPATH": str(environments.ROOT)}, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     lines = done.stdout.splitlines()
     return Made(
