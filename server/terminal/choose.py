@@ -53,11 +53,21 @@ def _pick(models: Sequence[Model], wanted: str) -> Model:
         return Model(name=folder.name, path=str(folder))
     if _is_hub_id(wanted):
         return Model(name=wanted, path=wanted)
+    if folder.is_file():
+        raise ModelNotFound(_a_file(folder))
     names = [m.name for m in models]
     raise ModelNotFound(
         f"no model '{wanted}': it is not a folder, not a hub id such as Qwen/Qwen3-0.6B, "
         f"and not a model of the configuration: {did_you_mean(wanted, names)}"
     )
+
+
+def _a_file(file: Path) -> str:
+    with file.open("rb") as stream:
+        gguf = stream.read(4) == b"GGUF" or file.suffix == ".gguf"
+    if gguf:
+        return f"{file} is a GGUF file, for llama.cpp: give the folder or hub id of the original model (its card names it as base_model)"
+    return f"{file} is a file, not a model: give the folder that holds config.json and *.safetensors"
 
 
 def _is_hub_id(text: str) -> bool:

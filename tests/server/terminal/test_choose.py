@@ -56,6 +56,15 @@ def test_what_is_neither_is_an_error_that_names_the_three_ways(wanted: str):
         choose(TWO, wanted, {})
 
 
+@pytest.mark.parametrize(
+    ("name", "start", "said"), [("m.gguf", b"GGUF\x03", "is a GGUF file"), ("model.safetensors", b"\0" * 8, "is a file, not a model")]
+)
+def test_a_file_is_told_what_it_is_and_what_to_give_instead(tmp_path: Path, name: str, start: bytes, said: str):
+    (tmp_path / name).write_bytes(start)
+    with pytest.raises(ModelNotFound, match=f"{name} {said}.*give the folder"):
+        choose(Settings(), str(tmp_path / name), {})
+
+
 def test_a_mistyped_name_is_told_the_nearest():
     with pytest.raises(ModelNotFound, match="did you mean 'chat'"):
         choose(TWO, "caht", {})
