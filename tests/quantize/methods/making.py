@@ -40,8 +40,8 @@ class Made:
             return set(weights.stored)
 
 
-def make(name: str, folder: Path, *, source: Path = DEMO, **recipe: Any) -> Made:
-    """Quantize a small model in the method's own environment, with sixteen samples."""
+def make(name: str, folder: Path, *, source: Path = DEMO, length: int = 40, **recipe: Any) -> Made:
+    """Quantize a small model in the method's own environment, with sixteen samples of `length` tokens and a few more."""
     try:
         python = environments.python(METHODS[name].environment)
     except MissingLibrary as error:
@@ -51,7 +51,7 @@ def make(name: str, folder: Path, *, source: Path = DEMO, **recipe: Any) -> Made
     for each in (out, scratch):
         each.mkdir(parents=True)
     samples = folder / "samples.jsonl"
-    samples.write_text("".join(f"{json.dumps([(7 * i * j + i) % 2000 + 5 for j in range(40 + i)])}\n" for i in range(16)))
+    samples.write_text("".join(f"{json.dumps([(7 * i * j + i) % 2000 + 5 for j in range(length + i)])}\n" for i in range(16)))
     whole = for_method(Recipe(**recipe), method).model_dump(mode="json")
     whole |= {"bits": method.bits[0], "symmetric": True if whole["symmetric"] is None else whole["symmetric"]}
     job = folder / "job.json"

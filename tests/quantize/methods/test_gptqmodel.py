@@ -124,9 +124,9 @@ def test_the_same_seed_and_samples_make_the_same_bytes(made: dict[str, Made], na
 
 
 @pytest.mark.engine
-def test_biases_and_several_files_are_kept(tmp_path: Path) -> None:
+def test_biases_and_several_files_are_kept_and_short_samples_are_enough(tmp_path: Path) -> None:
     model = write("biases, three files", tmp_path / "model")
-    quantized = make("gptq", tmp_path, method="gptq", symmetric=True, source=model, group_size=64)
+    quantized = make("gptq", tmp_path, method="gptq", symmetric=True, source=model, group_size=64, length=2)
     name = "model.layers.0.self_attn.q_proj.bias"
     with Weights(model) as weights:
         assert torch.allclose(quantized.read(name)[0].float(), weights.read(name).float(), atol=1e-3)
