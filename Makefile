@@ -50,7 +50,7 @@ evaluate: install ## Measure what quantizing cost (MODEL="folder ...", BASELINE=
 	@$(BIN)/sllm evaluate $(MODEL) $(if $(BASELINE),--baseline $(BASELINE)) $(ARGS)
 
 test: ## Run all tests, the real engine on the CPU included
-	@$(INSTALL) --engine $(ENGINE) --dev --quantize
+	@$(INSTALL) --engine $(ENGINE) --dev --quantize --harness
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-fast: ## Run the tests that start no engine
