@@ -75,9 +75,14 @@ class Workers:
             await asyncio.sleep(wait)
 
     async def drain(self, timeout: float) -> None:
-        """SIGTERM: finish what runs, refuse what comes. Returns when all have ended, or a little after `timeout` seconds."""
+        """SIGTERM: finish what runs, refuse what comes. Returns when all have ended, or a little after `timeout` seconds.
+
+        Our own hold on the listening socket is given up: once the last worker is gone, a client is refused at once,
+        instead of waiting in the backlog until the engines have ended.
+        """
         self.draining = True
         self._signal(signal.SIGTERM)
+        self.listener.close()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ended(), timeout + KILL_AFTER)
 

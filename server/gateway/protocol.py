@@ -236,6 +236,11 @@ class Protocol(asyncio.Protocol):
 
     # what the server asks for
 
+    @property
+    def waits_for_a_request(self) -> bool:
+        """Whether the client's first request, or the rest of its headers, is still to come."""
+        return self.fresh and self.running is None and not self.transport.is_closing()
+
     def shutdown(self) -> None:
         """Close now if idle, after the running answer otherwise."""
         if self.running is None:

@@ -14,13 +14,15 @@ from server.gateway.app import GatewayApp
 from server.gateway.protocol import Protocol, protocol_class
 
 SWEEP = 5  # ticks of uvicorn's 0.1 s
+LAST_WORDS = 1.0  # seconds in which a connection that was accepted may still bring its request, to be told why not
 
 
 class GatewayServer(Server):
     """SIGTERM: new requests get 503, running ones finish within drain_timeout, then the process ends.
 
-    The listener stays open meanwhile, so a client reads the reason instead of a refused connection.
-    A second signal ends at once. The process also ends when its parent `parent` (a pid) is gone.
+    The listener stays open meanwhile, so a client reads the reason instead of a refused connection; it is closed a
+    moment before the end, so that no connection is accepted and dropped without a word. A second signal ends at once.
+    The process also ends when its parent `parent` (a pid) is gone.
     """
 
     def __init__(self, app: GatewayApp, parent: int = 0) -> None:
@@ -43,6 +45,7 @@ class GatewayServer(Server):
         self.gateway = app
         self.parent = parent
         self.drain_until = 0.0
+        self.deaf_since = 0.0
         self.last_sweep = time.monotonic()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -65,11 +68,21 @@ class GatewayServer(Server):
             if self.parent and os.getppid() != self.parent:
                 self.should_exit = self.force_exit = True
         if self.drain_until and not self.gateway.inflight.calls:
-            self.should_exit = True
+            self.should_exit |= self._nobody_is_left()
         elif self.drain_until and time.monotonic() > self.drain_until:
             self.gateway.inflight.cut("the server is shutting down")
             self.should_exit = True
         return await super().on_tick(counter)
+
+    def _nobody_is_left(self) -> bool:
+        """Accept no more. True as soon as each connection that was accepted has been answered, or says nothing."""
+        if not self.deaf_since:
+            self.deaf_since = time.monotonic()
+            for server in self.servers:
+                server.close()
+            return False  # what the loop has accepted shows at the next tick
+        speechless = any(isinstance(c, Protocol) and c.waits_for_a_request for c in self.server_state.connections)
+        return not speechless or time.monotonic() - self.deaf_since > LAST_WORDS
 
 
 def run(app: GatewayApp, listener: socket.socket, parent: int = 0) -> None:

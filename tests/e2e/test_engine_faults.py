@@ -64,13 +64,13 @@ def test_an_engine_that_is_killed_comes_back_without_orphans(fragile: Stack) -> 
 
 def test_sigterm_finishes_a_running_stream_refuses_new_work_and_ends_everything(fragile: Stack) -> None:
     tree, client = fragile.pids(), fragile.client()
-    length = 1900  # near the demo model's context: the stream must outlive what follows
+    length, choices = 1900, 2  # near the demo model's context, twice and sampled: the stream must outlive what follows
     pieces: list[str | None] = []
     streaming = threading.Event()
 
     def stream() -> None:
         for chunk in client.completions.create(
-            model="chat", prompt="once", max_tokens=length, stream=True, extra_body={"ignore_eos": True}
+            model="chat", prompt="once", max_tokens=length, n=choices, temperature=1, stream=True, extra_body={"ignore_eos": True}
         ):
             pieces.append(chunk.choices[0].finish_reason if chunk.choices else None)
             streaming.set()
@@ -87,7 +87,7 @@ def test_sigterm_finishes_a_running_stream_refuses_new_work_and_ends_everything(
     assert "retry-after" in refused.value.response.headers
     assert thread.is_alive(), "the stream was over before the test could look"
     thread.join(60)
-    assert "length" in pieces
+    assert pieces.count("length") == choices
     assert fragile.process.wait(30) == 0
     assert all_gone(tree)
     assert list((fragile.folder / "run").iterdir()) == []

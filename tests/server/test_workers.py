@@ -55,8 +55,9 @@ async def test_a_worker_that_dies_is_started_again(listener: socket.socket, tmp_
         await task
 
 
-async def test_drain_ends_workers_and_starts_none(listener: socket.socket, tmp_path: Path) -> None:
+async def test_drain_ends_workers_and_starts_none_and_leaves_no_client_in_the_backlog(listener: socket.socket, tmp_path: Path) -> None:
     kept, said = workers(listener, tmp_path, SLEEPER)
+    address = listener.getsockname()
     with listener:
         task = asyncio.create_task(kept.keep())
         await until(kept, 1)
@@ -65,6 +66,8 @@ async def test_drain_ends_workers_and_starts_none(listener: socket.socket, tmp_p
         await asyncio.wait_for(task, 5)
         assert not kept.running
         assert not said
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(address, 1)
 
 
 async def test_a_worker_that_ignores_the_signal_is_killed(listener: socket.socket, tmp_path: Path) -> None:

@@ -265,6 +265,32 @@ async def test_sigterm_drains(engine: Scripted, gateway: Gateways) -> None:
     assert b"data: [DONE]\n\n" in rest
 
 
+async def test_a_connection_that_was_accepted_is_told_why_before_the_process_ends(engine: Scripted, gateway: Gateways) -> None:
+    async with gateway(engine) as running:
+        reader, writer = await running.raw()
+        await asyncio.sleep(0.05)
+        running.server.handle_exit(15, None)
+        await asyncio.sleep(0.3)
+        writer.write(b"POST %b HTTP/1.1\r\ncontent-length: 2\r\n\r\n{}" % PATH.encode())
+        answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        await asyncio.wait_for(running.task, 10)
+        with pytest.raises(ConnectionRefusedError):
+            await running.raw()
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"shutting down" in answer
+
+
+async def test_a_connection_that_says_nothing_does_not_hold_up_the_end(engine: Scripted, gateway: Gateways) -> None:
+    async with gateway(engine) as running:
+        reader, writer = await running.raw()
+        await asyncio.sleep(0.05)
+        running.server.handle_exit(15, None)
+        await asyncio.wait_for(running.task, 10)
+        assert await reader.read() == b""
+        writer.close()
+
+
 async def test_the_drain_ends_at_its_timeout(engine: Scripted, gateway: Gateways) -> None:
     engine.script = sse(["a", "b"], gate=asyncio.Event())
     body = b'{"model":"m","stream":true}'
