@@ -187,9 +187,7 @@ class Cache(Section):
     memory: Size = Field(64 * 2**20, description="Most that is held in memory in front of the store, for each worker.")
     max_entry: Size = Field(4 * 2**20, ge=1, description="A larger answer is not kept.")
     sampled: bool = Field(True, description="Also keep answers to requests with a temperature above 0 and no seed.")
-    replay: Literal["instant", "paced"] = Field(
-        "instant", description="A kept stream is sent at once, or at the pace at which it was made."
-    )
+    replay: Literal["instant", "paced"] = Field("instant", description="A kept stream is sent at once, or at the pace it was made at.")
     namespace_header: bool = Field(True, description="Requests may choose a namespace of their own with x-sllm-cache-namespace.")
     semantic: Semantic = Semantic()
 
