@@ -165,9 +165,20 @@ class Semantic(Section):
         0.01, gt=0, lt=1, description="Share of wrong answers that is allowed; above it, semantic serving turns itself off."
     )
     embedder: str = Field(
-        "ngram", min_length=1, description="ngram (built in), a folder or hub id of an ONNX model, or the base URL of a /v1/embeddings."
+        "ngram",
+        min_length=1,
+        description="ngram (built in), a folder or hub id of an ONNX model, a served model's name, or the base URL of a /v1/embeddings.",
     )
     embedder_model: str | None = Field(None, description="The model's name where the embedder is a URL.")
+    embedder_key: str | None = Field(None, description="Name of the environment variable that holds the API key for that URL.")
+    prefix: str = Field("", description='Put before each question, as some models ask: "query: " for e5.')
+    deadline: Duration | None = Field(None, gt=0, description="Longest wait for an embedding; none: 50ms, or 250ms over HTTP.")
+    threshold: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Similarity from which answers are served, as `sllm cache calibrate` finds it; none: a partition proves itself first.",
+    )
     judge: str | None = Field(None, description="A served model that is asked whether two answers say the same.")
     audit_share: float = Field(0.05, ge=0, le=1, description="Share of semantic hits that is also generated afresh and compared.")
     max_questions: int = Field(100_000, ge=1, description="Questions kept in one partition; the oldest go first.")
@@ -189,6 +200,7 @@ class Cache(Section):
     sampled: bool = Field(True, description="Also keep answers to requests with a temperature above 0 and no seed.")
     replay: Literal["instant", "paced"] = Field("instant", description="A kept stream is sent at once, or at the pace it was made at.")
     namespace_header: bool = Field(True, description="Requests may choose a namespace of their own with x-sllm-cache-namespace.")
+    secret: str | None = Field(None, description="A text that only your gateways know: what others write into a shared store is not believed.")
     semantic: Semantic = Semantic()
 
     @field_validator("store", mode="before")

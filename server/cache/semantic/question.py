@@ -10,7 +10,9 @@ import msgspec
 if TYPE_CHECKING:
     from server.cache.identity import Origin
 
-MAX_CHARACTERS = 500  # embedders cut a longer text off without a word (MiniLM at 256 tokens, e5 at 512): what differs behind would be unseen
+MAX_CHARACTERS = (
+    500  # embedders cut a longer text off without a word (MiniLM at 256 tokens, e5 at 512): what differs behind would be unseen
+)
 
 
 class Question(msgspec.Struct, frozen=True):
