@@ -85,5 +85,7 @@ def _seconds(argument: bytes) -> float:
     digits = argument.strip(b'"')
     if not digits.isdigit():
         shown = argument.decode("latin-1")[:40]
-        raise InvalidRequest(f"Cache-Control: max-age={shown} is no number of seconds: write for example max-age=60.", code="invalid_max_age")
+        raise InvalidRequest(
+            f"Cache-Control: max-age={shown} is no number of seconds: write for example max-age=60.", code="invalid_max_age"
+        )
     return float(LONGEST_AGE) if len(digits) > 10 else float(min(int(digits), LONGEST_AGE))

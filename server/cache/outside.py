@@ -18,7 +18,9 @@ ELSEWHERE = {  # fields that name something kept elsewhere, or that ask for more
     "web_search_options": "it searches the web",
     "store": "it asks the engine to keep the answer",
 }
-TEXTUAL = frozenset(("text", "input_text", "output_text", "refusal", "thinking", "reasoning_text", "summary_text", "input_audio", "function"))
+TEXTUAL = frozenset(
+    ("text", "input_text", "output_text", "refusal", "thinking", "reasoning_text", "summary_text", "input_audio", "function")
+)
 ITEMS = frozenset(("message", "function_call", "function_call_output", "reasoning", "custom_tool_call", "custom_tool_call_output"))
 TOOLS = frozenset(("function", "custom"))
 BINARY = frozenset(("bytes", "bytes_only"))
