@@ -24,6 +24,16 @@ class Recorded(msgspec.Struct, frozen=True):
     typed: tuple[float, ...] = ()
 
 
+class Merged(msgspec.Struct):
+    """What the chunks of a stream of choices say together."""
+
+    top: dict[str, Any]  # fields beside the choices and the usage
+    choices: dict[int, dict[str, Any]]  # by index, their deltas merged
+    usage: Any
+    events: bytes  # without the usage chunk and [DONE]
+    usage_event: bytes
+
+
 class Usage(msgspec.Struct):
     """Token counts as chat, completions and embeddings name them, and as responses do."""
 

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from server.cache.entry import Kind
-from server.cache.shapes import chat, completions
-from server.cache.shapes.answer import Recorded, counts, ended, natural
+from server.cache.shapes import chat, completions, plain
+from server.cache.shapes.answer import Merged, Recorded, counts, ended, natural
 from server.cache.shapes.events import data_of, event, pauses, split, tidy
 from server.cache.shapes.merge import add, joined
 
@@ -32,44 +32,78 @@ class _Broken(Exception):
     """The stream holds something else than a complete answer."""
 
 
-class _Merged:
-    """What the chunks of a stream have said so far."""
+def read_stream(kind: Kind, stream: bytes, reads: Reads = ()) -> Recorded | None:
+    """The answer that `stream` tells; None unless it is complete: each choice has ended, [DONE] came, and no error.
 
-    def __init__(self) -> None:
-        self.top: dict[str, Any] = {}
-        self.choices: dict[int, dict[str, Any]] = {}
-        self.usage: Any = None
-        self.usage_event = b""
+    Raises nothing. Costs time in proportion to the stream's length.
+    """
+    merged = plain.read(kind, stream) or _merge(tidy(stream))
+    if merged is None or not merged.choices or not all(map(ended, merged.choices.values())):
+        return None
+    shape = SHAPES[kind]
+    choices = [shape.whole(_ordered(merged.choices[index])) for index in sorted(merged.choices)]
+    top, usage = merged.top, merged.usage
+    head = {"id": top.pop("id", None), "object": shape.WHOLE, "created": top.pop("created", None), "model": top.pop("model", None)}
+    top.pop("object", None)
+    usage_event = merged.usage_event
+    if usage is not None and not usage_event:
+        usage_event = event({**head, "object": shape.CHUNK, "choices": [], "usage": usage})
+    prompt_tokens, completion_tokens = counts(usage)
+    return Recorded(
+        kind=kind,
+        body=_encode({**head, "choices": choices, **top, "usage": usage}) if usage is not None else b"",
+        events=merged.events,
+        usage_event=usage_event,
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        natural_end=usage is not None and all(map(natural, choices)),
+        typed=pauses(reads, split(merged.events)) if reads else (),
+    )
 
-    def take(self, raw: bytes) -> bytes:
-        """Merge one event; what of it is kept in the stream. Raises _Broken."""
-        chunk = _chunk(raw)
-        choices = chunk.pop("choices", None)
-        usage = chunk.pop("usage", None)
-        for name, value in chunk.items():
-            if value is not None:
-                self.top.setdefault(name, value)
-        if usage is not None:
-            self.usage = usage
-        if not choices:
-            if usage is None:
-                return raw
-            self.usage_event = raw
-            return b""
-        for choice in choices:
-            self._choice(choice)
+
+def _merge(stream: bytes) -> Merged | None:
+    """The stream read event by event, whatever they hold; None where it is broken off or tells an error."""
+    events = split(stream)
+    if not events or data_of(events[-1]) != b"[DONE]":
+        return None
+    merged = Merged({}, {}, None, b"", b"")
+    try:
+        kept = [_take(merged, raw) for raw in events[:-1]]
+    except _Broken:
+        return None
+    merged.events = b"".join(kept)
+    merged.choices = {index: joined(choice) for index, choice in merged.choices.items()}
+    return merged
+
+
+def _take(merged: Merged, raw: bytes) -> bytes:
+    """Merge one event; what of it is kept in the stream. Raises _Broken."""
+    chunk = _chunk(raw)
+    choices = chunk.pop("choices")
+    usage = chunk.pop("usage", None)
+    for name, value in chunk.items():
+        if value is not None:
+            merged.top.setdefault(name, value)
+    if usage is not None:
+        merged.usage = usage
+    if not choices:
         if usage is None:
             return raw
-        return event({**chunk, "choices": choices})  # usage in every chunk is not what others asked for
+        merged.usage_event = raw
+        return b""
+    for choice in choices:
+        _add_choice(merged.choices, choice)
+    return raw if usage is None else event({**chunk, "choices": choices})  # usage in every chunk is not what others asked for
 
-    def _choice(self, choice: Any) -> None:
-        if not isinstance(choice, dict) or not isinstance(choice.get("index", 0), int):
-            raise _Broken
-        into = self.choices.setdefault(choice.get("index", 0), {})
-        for name in ("finish_reason", "stop_reason"):
-            if choice.get(name) is not None:
-                into[name] = choice[name]
-        add(into, {name: value for name, value in choice.items() if name not in ("finish_reason", "stop_reason")})
+
+def _add_choice(choices: dict[int, dict[str, Any]], choice: Any) -> None:
+    if not isinstance(choice, dict) or not isinstance(choice.get("index", 0), int):
+        raise _Broken
+    into = choices.setdefault(choice.get("index", 0), {})
+    for name in ("finish_reason", "stop_reason"):
+        if choice.get(name) is not None:
+            into[name] = choice[name]
+    add(into, {name: value for name, value in choice.items() if name not in ("finish_reason", "stop_reason")})
 
 
 def _chunk(raw: bytes) -> dict[str, Any]:
@@ -80,44 +114,6 @@ def _chunk(raw: bytes) -> dict[str, Any]:
     if not isinstance(chunk, dict) or chunk.get("error") is not None or not isinstance(chunk.get("choices"), list):
         raise _Broken
     return chunk
-
-
-def read_stream(kind: Kind, stream: bytes, reads: Reads = ()) -> Recorded | None:
-    """The answer that `stream` tells; None unless it is complete: each choice has ended, [DONE] came, and no error.
-
-    Raises nothing. Costs time in proportion to the stream's length.
-    """
-    stream = tidy(stream)
-    events = split(stream)
-    if not events or data_of(events[-1]) != b"[DONE]":
-        return None
-    merged = _Merged()
-    try:
-        kept = [merged.take(raw) for raw in events[:-1]]
-    except _Broken:
-        return None
-    if not merged.choices or not all(map(ended, merged.choices.values())):
-        return None
-    shape = SHAPES[kind]
-    top = merged.top
-    choices = [shape.whole(_ordered(joined(merged.choices[index]))) for index in sorted(merged.choices)]
-    head = {"id": top.pop("id", None), "object": shape.WHOLE, "created": top.pop("created", None), "model": top.pop("model", None)}
-    top.pop("object", None)
-    known = merged.usage is not None
-    if known and not merged.usage_event:
-        merged.usage_event = event({**head, "object": shape.CHUNK, "choices": [], "usage": merged.usage})
-    prompt_tokens, completion_tokens = counts(merged.usage)
-    waits = pauses(reads, events) if reads else ()
-    return Recorded(
-        kind=kind,
-        body=_encode({**head, "choices": choices, **top, "usage": merged.usage}) if known else b"",
-        events=b"".join(kept),
-        usage_event=merged.usage_event,
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
-        natural_end=known and all(map(natural, choices)),
-        typed=tuple(wait for wait, part in zip(waits, kept, strict=False) if part),
-    )
 
 
 def _ordered(choice: dict[str, Any]) -> dict[str, Any]:
