@@ -15,6 +15,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Literal, NamedTuple
 
+from server.cache.entry import Entry
+
 State = Literal["running", "done", "failed"]
 
 
@@ -39,8 +41,12 @@ class Flight:
     kept = True  # small enough to be stored
     held = 0  # bytes of `chunks`
     took = 0.0  # seconds, once it has ended
+    epoch = 0
     following = 0  # requests that wait, the leader's not counted
     whole: Whole | None = None
+    request = b""  # the leader's
+    entry: Entry | None = None  # of the answer, once `read_out`
+    read_out = False
     failure: Exception | None = None
     final = False  # trying again cannot help the others
     busy = False  # the leader is writing to its own client, and so does not read
@@ -68,8 +74,8 @@ class Flight:
             self.times.append(time.perf_counter())
         if self.held > self.most:
             self.open = self.kept = False
-            if not self.listeners:
-                self.chunks.clear()
+            if self.reading is None and not self.listeners:
+                self.chunks.clear()  # nobody will come for them
         if self.listeners:
             self._wake()
 
@@ -191,6 +197,7 @@ class Flights:
     def __init__(self, most: int, paced: bool = False) -> None:
         self.most = most
         self.paced = paced
+        self.epoch = 0  # rises with each flush: what began before is not kept after
         self.running: dict[bytes, Flight] = {}
 
     def find(self, key: bytes, usage: bool) -> Flight | None:
@@ -201,6 +208,7 @@ class Flights:
     def lead(self, key: bytes, usage: bool, attempts: int = 0, alone: bool = False) -> Flight:
         """A new flight. `alone`: nobody may follow, since one is running already that they follow."""
         flight = Flight(key, usage, self.most, attempts)
+        flight.epoch = self.epoch
         if self.paced:
             flight.times = []
         if not alone:

@@ -20,13 +20,18 @@ from server.gateway.access_log import AccessLog
 from server.gateway.call import Receive, Scope, Send
 from server.gateway.catalogue import Catalogue
 from server.gateway.inflight import Drain, InFlight
+from server.gateway.kept import open_kept
 from server.gateway.metrics import Metrics
+from server.gateway.origins import Origins
 from server.gateway.pipeline import Endpoint, Pipeline
 from server.gateway.steps.admit import Admit
+from server.gateway.steps.coalesce import Coalesce
 from server.gateway.steps.forward import Forward
+from server.gateway.steps.lookup import LookUp
 from server.gateway.steps.parse import Parse
 from server.gateway.steps.record import Record
 from server.gateway.steps.resolve import Resolve
+from server.gateway.steps.store import Store
 from server.gateway.watch import Watcher, check_upstreams
 from server.settings import Settings
 
@@ -62,12 +67,17 @@ class GatewayApp(FastAPI):
         self.catalogue = Catalogue(settings)
         self.metrics = Metrics()
         self.access_log = AccessLog(write_log or _stderr) if settings.gateway.access_log else None
-        self.watcher = Watcher(settings, self.catalogue, self.drain, state_path)
+        self.kept = kept = open_kept(settings, self.metrics.registry, state_path)
+        origins = Origins(settings, self.catalogue) if kept else None
+        self.watcher = Watcher(settings, self.catalogue, self.drain, state_path, origins)
         self.pipeline = Pipeline(
             Admit(self.drain),
             Parse(settings.gateway),
             Resolve(self.catalogue),
+            LookUp(kept) if kept else None,
+            Coalesce(kept, self.drain) if kept else None,
             Forward(settings.upstreams.retries, self.metrics.count_error),
+            Store(kept) if kept else None,
             Record(self.metrics, self.access_log),
             self.inflight,
         )
@@ -98,6 +108,8 @@ def create_app(settings: Settings, state_path: Path | None = None, write_log: Ca
 async def _lifespan(app: Any) -> AsyncIterator[None]:
     app.watcher.connect_external()
     app.watcher.look()
+    if app.kept is not None:
+        await app.kept.levels.open()
     tasks = [asyncio.create_task(app.watcher.run()), asyncio.create_task(_tick(app))]
     if app.watcher.external:
         tasks.append(asyncio.create_task(app.watcher.probe()))
@@ -110,6 +122,8 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
         for engine in app.catalogue.engines.values():
             for upstream in engine.upstreams:
                 upstream.pool.close()
+        if app.kept is not None:
+            await app.kept.close()
         await asyncio.sleep(0)  # the connections close in the loop's next round
         app.metrics.flush(0)
         if app.access_log is not None:
@@ -127,6 +141,8 @@ async def _tick(app: GatewayApp) -> None:
         for engine in app.catalogue.engines.values():
             for upstream in engine.upstreams:
                 upstream.pool.sweep(elapsed)
+        if app.kept is not None:
+            app.kept.tick(len(app.inflight.calls))
         app.metrics.flush(len(app.inflight.calls))
         if app.access_log is not None:
             app.access_log.flush()

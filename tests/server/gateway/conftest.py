@@ -77,13 +77,14 @@ Gateways = Callable[..., AbstractAsyncContextManager[Running]]
 
 @pytest.fixture
 def gateway() -> Gateways:
-    """`async with gateway(engine, ...) as running`: one model `m` over `engine`, or any configuration."""
+    """`async with gateway(engine, ...) as running`: one model `m` over `engine`, or any configuration. The cache is off."""
 
     @asynccontextmanager
     async def start(*engines: Scripted | str, state: Path | None = None, **configuration: Any) -> AsyncIterator[Running]:
         urls = [e if isinstance(e, str) else e.url for e in engines]
         if urls:
             configuration = {"models": [{"name": "m", "upstreams": urls}], **configuration}
+        configuration = {"cache": {"store": "off"}, **configuration}
         log: list[bytes] = []
         app = create_app(parse(configuration), state, write_log=log.append)
         server = GatewayServer(app)

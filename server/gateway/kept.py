@@ -1,0 +1,180 @@
+"""The answers that the gateway keeps: those being made, those that just came, and those in the stores.
+
+An answer that came is first a draft: the engine's bytes. Making an entry of it (reading the events, both shapes) costs
+more than forwarding it did, so that is done in the timer's spare time; whoever asks for it before gets it made at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from itertools import accumulate
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from server.cache import entry as entries
+from server.cache.entry import Entry
+from server.cache.flight import Flight, Flights
+from server.cache.shapes import entry_from_stream, entry_from_whole, read_stream
+from server.cache.stores.base import Row
+from server.cache.stores.levels import Levels, open_store
+from server.gateway.cache_metrics import CacheMetrics
+from server.gateway.call import Call
+from server.settings import Cache, Settings
+
+BUSY, IDLE = 0.004, 0.05  # seconds of a tick for making entries: while requests run, and while none does
+MOST_DRAFTS = 4096
+MOST_HELD = 32 * 2**20  # bytes of drafts; what comes beyond is not kept
+
+
+class Draft:
+    """A complete answer as the engine gave it."""
+
+    __slots__ = ("created", "flight", "identity", "key", "model", "namespace", "path")
+
+    def __init__(self, call: Call, flight: Flight, created: float) -> None:
+        assert call.identity is not None
+        assert call.control is not None
+        assert call.target is not None
+        self.identity = call.identity
+        self.key = call.identity.key
+        self.flight = flight
+        self.path = call.path
+        self.model = call.target.name  # as clients call it
+        self.namespace = call.control.namespace
+        self.created = created
+
+
+class Kept:
+    """`clock` gives Unix seconds."""
+
+    def __init__(self, settings: Cache, levels: Levels, metrics: CacheMetrics, clock: Callable[[], float] = time.time) -> None:
+        self.settings = settings
+        self.levels = levels
+        self.metrics = metrics
+        self.secret = hashlib.sha256(settings.secret.encode()).digest() if settings.secret else b""
+        self.clock = clock
+        self.flights = Flights(settings.max_entry, paced=settings.replay == "paced")
+        self.drafts: dict[bytes, Draft] = {}
+        self.held = 0
+
+    def now(self, key: bytes) -> Entry | None:
+        """What is in memory."""
+        draft = self.drafts.get(key)
+        if draft is not None:
+            return self._settle(draft)
+        row = self.levels.get_now(key)
+        return self._read(row) if row is not None else None
+
+    async def get(self, key: bytes) -> Entry | None:
+        """What is in the store, or came meanwhile."""
+        began = time.perf_counter()
+        row = await self.levels.get(key)
+        self.metrics.store_timed(time.perf_counter() - began)
+        return (self._read(row) if row is not None else None) or self.now(key)
+
+    def _read(self, row: Row) -> Entry | None:
+        found = entries.decode(row.key, row.value, self.secret)
+        if found is None:
+            self.metrics.events["poisoned"] += 1
+            self.levels.discard(row.key)
+        return found
+
+    def keep(self, draft: Draft) -> None:
+        """Take an answer that has come."""
+        size = _size(draft)
+        if len(self.drafts) >= MOST_DRAFTS or self.held + size > MOST_HELD:
+            self.metrics.events["dropped"] += 1
+            return
+        old = self.drafts.pop(draft.key, None)
+        self.held += size - (_size(old) if old is not None else 0)
+        self.drafts[draft.key] = draft
+
+    def put(self, key: bytes, entry: Entry) -> None:
+        """Store an entry, in memory at once."""
+        value = entries.encode(key, entry, self.secret)
+        if len(value) > self.settings.max_entry:
+            self.metrics.events["dropped"] += 1
+            return
+        self.metrics.events["stored"] += 1
+        self.levels.put(Row(key, value, entry.model, entry.namespace, entry.created, entry.created + self.settings.ttl))
+
+    def entry(self, call: Call, flight: Flight) -> Entry | None:
+        """The entry of a flight that has just ended, for those who waited; made once for all of them."""
+        if not flight.read_out:
+            flight.read_out = True
+            flight.entry = entry_of(Draft(call, flight, self.clock()))
+        return flight.entry
+
+    def _settle(self, draft: Draft) -> Entry | None:
+        """Make the entry of a draft and store it. None: the answer was not complete after all."""
+        del self.drafts[draft.key]
+        self.held -= _size(draft)
+        entry = draft.flight.entry if draft.flight.read_out else entry_of(draft)
+        if entry is not None:
+            self.put(draft.key, entry)
+        return entry
+
+    def tick(self, running: int) -> None:
+        """Make entries for a while, a shorter one while `running` requests have something better to do with the time."""
+        self.metrics.flush()
+        if self.drafts:
+            until = time.perf_counter() + (BUSY if running else IDLE)
+            while self.drafts and time.perf_counter() < until:
+                self._settle(next(iter(self.drafts.values())))
+
+    async def close(self) -> None:
+        while self.drafts:
+            self._settle(next(iter(self.drafts.values())))
+        await self.levels.close()
+
+    def forget(self, model: str | None, namespace: str | None) -> int:
+        """Drop what this worker holds of `model` and `namespace` (None: of all), and what is being made now."""
+        self.flights.epoch += 1
+        gone = [d for d in self.drafts.values() if (model is None or d.model == model) and (namespace is None or d.namespace == namespace)]
+        for draft in gone:
+            del self.drafts[draft.key]
+            self.held -= _size(draft)
+        return len(gone) + self.levels.memory.flush(model, namespace)
+
+    async def flush(self, model: str | None, namespace: str | None) -> int:
+        """Remove the answers of `model` and `namespace`, everywhere; how many the store had. Raises StoreDown."""
+        gone = self.forget(model, namespace)
+        return max(gone, await self.levels.flush(model, namespace))
+
+
+def entry_of(draft: Draft) -> Entry | None:
+    """The entry of an answer; None where it is not complete."""
+    flight = draft.flight
+    if flight.whole is not None:
+        return entry_from_whole(
+            draft.path,
+            flight.whole.body,
+            created=draft.created,
+            model=draft.model,
+            namespace=draft.namespace,
+            engine_seconds=flight.took,
+        )
+    reads = list(zip(accumulate(map(len, flight.chunks)), flight.times, strict=True)) if flight.times else ()
+    recorded = read_stream(draft.path, b"".join(flight.chunks), reads)
+    if recorded is None:
+        return None
+    return entry_from_stream(
+        draft.path, recorded, created=draft.created, model=draft.model, namespace=draft.namespace, engine_seconds=flight.took
+    )
+
+
+def _size(draft: Draft) -> int:
+    flight = draft.flight
+    return flight.held if flight.whole is None else len(flight.whole.body)
+
+
+def open_kept(settings: Settings, registry: CollectorRegistry, state_path: Path | None) -> Kept | None:
+    """What the configuration says; None where the cache is off. Raises ConfigError."""
+    cache, gateway = settings.cache, settings.gateway
+    if cache.store == "off":
+        return None
+    levels = open_store(cache.store, gateway.data_dir, cache.max_bytes, cache.ttl, time.time, cache.memory)
+    return Kept(cache, levels, CacheMetrics(registry))
