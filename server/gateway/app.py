@@ -15,7 +15,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from server.gateway import openapi, operations
+from server.gateway import admin, openapi, operations
 from server.gateway.access_log import AccessLog
 from server.gateway.call import Receive, Scope, Send
 from server.gateway.catalogue import Catalogue
@@ -83,6 +83,7 @@ class GatewayApp(FastAPI):
         )
         self.direct: dict[tuple[str, str], Endpoint] = {("POST", path): self.pipeline.endpoint(path) for path in INFERENCE}
         operations.add_routes(self)
+        admin.add_routes(self)
         openapi.add_inference(self, INFERENCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter as Counts
+from collections.abc import Iterable
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics_core import Metric
 
 SECONDS = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1)
 EVERY = 16  # look-ups in memory, of which one is timed: timing each would cost more than some of them
@@ -77,3 +80,30 @@ class CacheMetrics:
         self.results.clear()
         self.events.clear()
         self._saved.clear()
+
+    def summary(self, families: Iterable[Metric]) -> dict[str, Any]:
+        """Requests by result, what was saved and what happened, out of the values of every worker."""
+        found: dict[str, dict[str, float]] = {"requests": {}, "saved": {"engine_seconds": 0.0}, "events": {}}
+        places = {"sllm_cache_requests_total": ("requests", "result"), "sllm_cache_saved_tokens_total": ("saved", "kind"),
+                  "sllm_cache_events_total": ("events", "event")}  # fmt: skip
+        audits = {"sllm_cache_audited_total": 0.0, "sllm_cache_false_hits_total": 0.0}
+        for sample in (sample for family in families if family.name.startswith("sllm_cache") for sample in family.samples):
+            if place := places.get(sample.name):
+                group, label = place
+                name = sample.labels[label] + ("_tokens" if group == "saved" else "")
+                found[group][name] = found[group].get(name, 0) + sample.value
+            elif sample.name == "sllm_cache_saved_engine_seconds_total":
+                found["saved"]["engine_seconds"] += sample.value
+            elif sample.name in audits:
+                audits[sample.name] += sample.value
+        requests = {name: int(count) for name, count in found["requests"].items()}
+        served = sum(count for name, count in requests.items() if name != "bypass")
+        hits = sum(count for name, count in requests.items() if name in ("hit", "semantic", "coalesced"))
+        return {
+            "requests": requests,
+            "hit_rate": round(hits / served, 4) if served else None,
+            "saved": {name: round(count, 3) if name == "engine_seconds" else int(count) for name, count in found["saved"].items()},
+            "events": {name: int(count) for name, count in found["events"].items()},
+            "audited": int(audits["sllm_cache_audited_total"]),
+            "false_hits": int(audits["sllm_cache_false_hits_total"]),
+        }

@@ -18,13 +18,15 @@ from server.cache import entry as entries
 from server.cache.entry import Entry
 from server.cache.flight import Flight, Flights
 from server.cache.shapes import entry_from_stream, entry_from_whole, read_stream
-from server.cache.stores.base import Row
+from server.cache.stores.base import Row, StoreStats
 from server.cache.stores.levels import Levels, open_store
+from server.gateway.broadcast import Broadcast
 from server.gateway.cache_metrics import CacheMetrics
 from server.gateway.call import Call
 from server.settings import Cache, Settings
 
 BUSY, IDLE = 0.004, 0.05  # seconds of a tick for making entries: while requests run, and while none does
+TELL = 10  # ticks between two looks at what was counted
 MOST_DRAFTS = 4096
 MOST_HELD = 32 * 2**20  # bytes of drafts; what comes beyond is not kept
 
@@ -48,9 +50,16 @@ class Draft:
 
 
 class Kept:
-    """`clock` gives Unix seconds."""
+    """`clock` gives Unix seconds. `broadcast`: where several workers each have only their own memory."""
 
-    def __init__(self, settings: Cache, levels: Levels, metrics: CacheMetrics, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: Cache,
+        levels: Levels,
+        metrics: CacheMetrics,
+        broadcast: Broadcast | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.settings = settings
         self.levels = levels
         self.metrics = metrics
@@ -59,6 +68,15 @@ class Kept:
         self.flights = Flights(settings.max_entry, paced=settings.replay == "paced")
         self.drafts: dict[bytes, Draft] = {}
         self.held = 0
+        self.broadcast = broadcast
+        self.ticks = 0
+        told = levels.store.on_flush  # the levels' own
+
+        def flushed_elsewhere(model: str | None, namespace: str | None) -> None:
+            self.forget(model, namespace)
+            told(model, namespace)
+
+        levels.store.on_flush = flushed_elsewhere
 
     def now(self, key: bytes) -> Entry | None:
         """What is in memory."""
@@ -119,11 +137,41 @@ class Kept:
 
     def tick(self, running: int) -> None:
         """Make entries for a while, a shorter one while `running` requests have something better to do with the time."""
-        self.metrics.flush()
         if self.drafts:
             until = time.perf_counter() + (BUSY if running else IDLE)
             while self.drafts and time.perf_counter() < until:
                 self._settle(next(iter(self.drafts.values())))
+        if self.broadcast is not None:
+            for model, namespace in self.broadcast.heard():
+                self.forget(model, namespace)
+        self.ticks += 1
+        if self.ticks % TELL == 0:
+            self.tell()
+
+    def tell(self) -> None:
+        """Hand what was counted over to the metrics."""
+        metrics, memory, store, counters = self.metrics, self.levels.memory, self.levels.store.tally, self.levels.counters
+        metrics.memory_bytes.set(memory.bytes)
+        metrics.memory_entries.set(len(memory))
+        for event, count in (
+            ("evicted", store.evicted),
+            ("expired", store.expired),
+            ("dropped by the store", store.dropped),
+            ("store error", store.errors),
+            ("store slow", counters.slow),
+            ("store down", counters.down),
+        ):
+            metrics.total(event, count)
+        metrics.flush()
+
+    async def stats(self) -> StoreStats:
+        """What the store holds, for the metrics too."""
+        held = await self.levels.stats()
+        self.metrics.store_up.set(held.up)
+        self.metrics.store_bytes.set(held.bytes)
+        self.metrics.store_entries.set(held.entries)
+        self.tell()
+        return held
 
     async def close(self) -> None:
         while self.drafts:
@@ -142,6 +190,8 @@ class Kept:
     async def flush(self, model: str | None, namespace: str | None) -> int:
         """Remove the answers of `model` and `namespace`, everywhere; how many the store had. Raises StoreDown."""
         gone = self.forget(model, namespace)
+        if self.broadcast is not None:
+            self.broadcast.tell(model, namespace)
         return max(gone, await self.levels.flush(model, namespace))
 
 
@@ -177,4 +227,6 @@ def open_kept(settings: Settings, registry: CollectorRegistry, state_path: Path 
     if cache.store == "off":
         return None
     levels = open_store(cache.store, gateway.data_dir, cache.max_bytes, cache.ttl, time.time, cache.memory)
-    return Kept(cache, levels, CacheMetrics(registry))
+    alone = cache.store != "memory" or gateway.workers == 1 or state_path is None
+    broadcast = None if alone or state_path is None else Broadcast(state_path.parent / "flushes")
+    return Kept(cache, levels, CacheMetrics(registry), broadcast)
