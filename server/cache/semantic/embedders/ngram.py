@@ -15,6 +15,7 @@ import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 
 from server.cache.semantic.embedders.base import EmbedderDown, Vector, numpy, unit
 
@@ -54,7 +55,7 @@ def features(text: str) -> list[str]:
     """Words, pairs of neighbouring words, and n-grams of letters inside words with their ends marked."""
     words = _WORDS.findall(unicodedata.normalize("NFKD", text.casefold()))
     found = [f"w:{word}" for word in words]
-    found += [f"p:{a} {b}" for a, b in zip(words, words[1:], strict=False)]
+    found += [f"p:{a} {b}" for a, b in pairwise(words)]
     for word in words:
         marked = f"^{word}$"
         found += [marked[i : i + n] for n in _GRAMS for i in range(len(marked) - n + 1)]

@@ -20,7 +20,7 @@ from server.cache.semantic.embedders.base import INSTALL, EmbedderDown, TooLong,
 from server.errors import ModelNotFound, StartError
 
 X86 = platform.machine().lower() in ("x86_64", "amd64")
-GRAPHS = (  # the better first; names as sentence-transformers, Optimum and Xenova write them
+GRAPHS: tuple[str, ...] = (  # the better first; names as sentence-transformers, Optimum and Xenova write them
     "model_quantized.onnx",
     "model_int8.onnx",
     "model_qint8.onnx",
@@ -107,7 +107,7 @@ def locate(model: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(model, allow_patterns=[*FILES, *GRAPHS, *(f"onnx/{graph}" for graph in GRAPHS)]))
+        return Path(str(snapshot_download(model, allow_patterns=[*FILES, *GRAPHS, *(f"onnx/{graph}" for graph in GRAPHS)])))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelNotFound(

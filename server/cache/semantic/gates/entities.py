@@ -1,0 +1,67 @@
+"""Names must be the same: capitalised words inside a sentence, acronyms, Latin names in Korean, quoted words, addresses of web and mail."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from server.cache.semantic.gates.english import expand, stem, words_of_english
+from server.cache.semantic.gates.reading import QUOTED, read
+
+ADDRESS = re.compile(
+    r"https?://\S+|\b[\w.+-]+@[\w-]+\.[\w.]+|\b(?:www\.)?[\w-]+\.(?:com|org|net|io|kr|co\.kr|dev|ai|gov|edu)\b(?:/\S*)?", re.IGNORECASE
+)
+CAPITALISED = re.compile(r"(?<![.!?:]\s)(?<!^)(?<!\n)\b[A-Z][\w'-]*(?:\s+(?:of\s+)?[A-Z][\w'-]*)*")
+ACRONYM = re.compile(r"\b[A-Z][A-Z0-9]+s?\b")
+LATIN = re.compile(r"[A-Za-z][\w+#.-]*")
+COMMON = frozenset("I I'm I'd I've I'll OK AM PM A".split())
+
+
+def entities(a: str, b: str) -> str | None:
+    """Objects when a name of one is nowhere in the other, in whatever case it is written there."""
+    for one, other in ((a, b), (b, a)):
+        words = _words(other)
+        for name in sorted(names(one)):
+            if name.isdisjoint(words):
+                return f"{min(name, key=len)} is only in one of them"
+    if (quoted := _quoted(a)) != _quoted(b):
+        return f"quoted words differ: {', '.join(sorted(quoted ^ _quoted(b)))[:80]}"
+    return None
+
+
+@lru_cache(maxsize=4096)
+def names(text: str) -> frozenset[frozenset[str]]:
+    """The names in a text, each as the set of the forms that count as the same: its stem and its lines of the word lists."""
+    raw = ADDRESS.sub(" ", QUOTED.sub(" ", read(text).raw))
+    found: set[str] = set()
+    if read(text).language == "ko":
+        found |= set(LATIN.findall(raw))
+    else:
+        shouting = raw.upper() == raw
+        if not shouting:
+            found |= {word for match in CAPITALISED.findall(expand(raw)) for word in match.split()}
+            found |= set(ACRONYM.findall(raw))
+    forms = {_forms(word.strip("'.-")) for word in found if word not in COMMON}
+    forms |= {frozenset({match.casefold().rstrip(".,?!)")}) for match in ADDRESS.findall(read(text).raw)}
+    return frozenset(form for form in forms if form)
+
+
+def _forms(word: str) -> frozenset[str]:
+    folded = stem(word.casefold())
+    lists = words_of_english()
+    if (folded,) in lists.function or (folded,) in lists.generic or (folded,) in lists.negation:
+        return frozenset()  # a sentence's own words, written large
+    return frozenset({folded}) | lists.meanings.get((folded,), frozenset()) | {f"en{line}" for line in lists.meanings.get((folded,), ())}
+
+
+@lru_cache(maxsize=4096)
+def _words(text: str) -> frozenset[str]:
+    reading = read(text)
+    meanings = frozenset().union(*(unit.meanings for unit in reading.units)) if reading.units else frozenset()
+    pieces = {stem(word.casefold().strip("'.,?!")) for word in re.findall(r"[A-Za-z][\w+#.'-]*", reading.raw)}
+    addresses = {match.casefold().rstrip(".,?!)") for match in ADDRESS.findall(reading.raw)}
+    return meanings | pieces | addresses | {f for piece in pieces for f in _forms(piece)}
+
+
+def _quoted(text: str) -> frozenset[str]:
+    return frozenset(" ".join(quote.casefold().split()) for quote in read(text).quoted)
