@@ -34,7 +34,6 @@ DECIMAL = 1  # msgpack extension type of a number with a fraction or an exponent
 LARGE = 2  # of an integer beyond 64 bits
 MEMOISED = 2048  # bytes; larger bodies are digested anew each time
 NOT_COUNTED = ("user", "stream", "stream_options", "metadata")
-SHAPES_DIFFER = ("echo", "prompt_logprobs")  # asked for these, the engine tells more in the whole answer than in the stream
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -88,9 +87,8 @@ def _identify(path: str, body: bytes, origin: Origin, ask: Ask | None) -> Identi
         fields.pop(name, None)
     if options is not None and _unusual(options):
         return Uncacheable("stream_options asks for another stream than the one that is kept")
-    for name in SHAPES_DIFFER:
-        if fields.get(name) not in (None, False):
-            fields["stream"] = streams is True  # then it does decide
+    if _shapes_differ(kind, fields):
+        fields["stream"] = streams is True  # then it does decide
     try:
         data = canonical(fields)
     except (UnicodeEncodeError, msgspec.EncodeError, RecursionError, OverflowError, ValueError):
@@ -174,6 +172,13 @@ _encoder = msgspec.msgpack.Encoder(order="deterministic")
 def _prefix(path: str, origin: Origin) -> bytes:
     """32 bytes for what stands before the body."""
     return sha256(msgspec.msgpack.encode((VERSION, path, origin))).digest()
+
+
+def _shapes_differ(kind: Kind, fields: Fields) -> bool:
+    """Whether vLLM tells more in the whole answer than in the stream: the logprobs of the prompt, which an echo brings along."""
+    if fields.get("prompt_logprobs") is not None:
+        return True
+    return fields.get("echo") not in (None, False) and (kind == "chat" or fields.get("logprobs") is not None)
 
 
 def _unusual(options: Any) -> bool:

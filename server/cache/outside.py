@@ -33,7 +33,7 @@ def outside(kind: Kind, fields: Fields) -> str | None:
             return ELSEWHERE[name]
     if kind == "responses":
         return _prompt(fields) or _items(fields.get("input")) or _tools(fields.get("tools"))
-    if kind == "embeddings" and fields.get("encoding_format") in BINARY:
+    if kind == "embeddings" and _one_of(fields.get("encoding_format"), BINARY):
         return "it asks for an answer that is no JSON"
     messages = fields.get("messages")
     if messages is None:
@@ -55,7 +55,7 @@ def _prompt(fields: Fields) -> str | None:
 
 def _items(items: Any) -> str | None:
     for item in _dicts(items):
-        if item.get("type", "message") not in ITEMS:
+        if not _one_of(item.get("type", "message"), ITEMS):
             return f"its input has an item of type '{item.get('type')}'"
         if why := _parts(item.get("content")) or _parts(item.get("output")):
             return why
@@ -64,14 +64,14 @@ def _items(items: Any) -> str | None:
 
 def _tools(tools: Any) -> str | None:
     for tool in _dicts(tools):
-        if tool.get("type", "function") not in TOOLS:
+        if not _one_of(tool.get("type", "function"), TOOLS):
             return f"it may use the tool '{tool.get('type')}', which looks elsewhere"
     return None
 
 
 def _parts(content: Any) -> str | None:
     for part in _dicts([content] if isinstance(content, dict) else content):
-        if part["type"] in TEXTUAL if "type" in part else part.keys() <= {"text"}:
+        if _one_of(part["type"], TEXTUAL) if "type" in part else part.keys() <= {"text"}:
             continue
         if part.get("uuid") is not None or part.get("file_id") is not None:
             return "it names a file that is kept elsewhere"
@@ -95,6 +95,10 @@ def _texts(part: Mapping[str, Any]) -> Iterator[str]:
 def _is_data(text: str) -> bool:
     """Whether `text` brings its bytes along: a data URL, or bare base64, in which no address can be written."""
     return text[:5].lower() == "data:" or (":" not in text and "\\" not in text and not text.startswith(("/", ".", "~")) and len(text) > 64)
+
+
+def _one_of(value: Any, names: frozenset[str]) -> bool:
+    return isinstance(value, str) and value in names
 
 
 def _dicts(value: Any) -> Iterator[Mapping[str, Any]]:
