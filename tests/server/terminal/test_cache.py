@@ -76,12 +76,12 @@ def test_nobody_there_is_one_sentence():
 
 
 def test_the_gateways_own_words_are_passed_on():
-    with pytest.raises(cache.Refused, match="^http://g: The cache is off"):
+    with pytest.raises(cache.Refused, match=r"^http://g: The cache is off"):
         cache.stats("http://g", as_json=False, get=Gateway(404, {"error": {"message": "The cache is off"}}).get)
 
 
 def test_another_server_is_not_taken_for_a_gateway():
-    with pytest.raises(cache.Refused, match="^http://g: it answered 404"):
+    with pytest.raises(cache.Refused, match=r"^http://g: it answered 404"):
         cache.stats("http://g", as_json=False, get=Gateway(404, None).get)
 
 
