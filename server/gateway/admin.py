@@ -60,6 +60,7 @@ async def stats(kept: Kept, app: GatewayApp) -> dict[str, Any]:
         "memory": {"entries": len(kept.levels.memory), "bytes": kept.levels.memory.bytes, "max_bytes": kept.levels.memory.max_bytes},
         "held": [{"model": g.model, "namespace": g.namespace, "entries": g.entries, "bytes": g.bytes} for g in held.groups],
         **counted,
+        "semantic": app.similar.semantic.report() if app.similar is not None else {"mode": "off"},
     }
 
 

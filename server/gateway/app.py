@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
@@ -34,6 +34,9 @@ from server.gateway.steps.resolve import Resolve
 from server.gateway.steps.store import Store
 from server.gateway.watch import Watcher, check_upstreams
 from server.settings import Settings
+
+if TYPE_CHECKING:
+    from server.gateway.steps.similar import Similar
 
 TICK = 0.1  # seconds: timeouts, clients that left, the log
 
@@ -68,13 +71,15 @@ class GatewayApp(FastAPI):
         self.metrics = Metrics()
         self.access_log = AccessLog(write_log or _stderr) if settings.gateway.access_log else None
         self.kept = kept = open_kept(settings, self.metrics.registry, state_path)
+        self.similar = similar = self._open_similar()
         origins = Origins(settings, self.catalogue) if kept else None
         self.watcher = Watcher(settings, self.catalogue, self.drain, state_path, origins)
         self.pipeline = Pipeline(
             Admit(self.drain),
             Parse(settings.gateway),
             Resolve(self.catalogue),
-            LookUp(kept) if kept else None,
+            LookUp(kept, similar.question_of if similar else None) if kept else None,
+            similar,
             Coalesce(kept, self.drain) if kept else None,
             Forward(settings.upstreams.retries, self.metrics.count_error),
             Store(kept) if kept else None,
@@ -85,6 +90,13 @@ class GatewayApp(FastAPI):
         operations.add_routes(self)
         admin.add_routes(self)
         openapi.add_inference(self, INFERENCE)
+
+    def _open_similar(self) -> Similar | None:
+        if self.kept is None or self.settings.cache.semantic.mode == "off":
+            return None
+        from server.gateway.steps.similar import open_similar  # the gates' word lists take a tenth of a second
+
+        return open_similar(self.settings, self.kept, self.catalogue, self.drain, self.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -111,6 +123,8 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
     app.watcher.look()
     if app.kept is not None:
         await app.kept.levels.open()
+    if app.similar is not None:
+        app.similar.semantic.open()
     tasks = [asyncio.create_task(app.watcher.run()), asyncio.create_task(_tick(app))]
     if app.watcher.external:
         tasks.append(asyncio.create_task(app.watcher.probe()))
@@ -120,6 +134,8 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if app.similar is not None:
+            await app.similar.semantic.close()
         for engine in app.catalogue.engines.values():
             for upstream in engine.upstreams:
                 upstream.pool.close()

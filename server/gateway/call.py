@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from server.cache.control import Control
     from server.cache.flight import Flight, Follower
     from server.cache.identity import Identity
+    from server.cache.semantic.serve import Asked
     from server.gateway.catalogue import Target
     from server.gateway.inputs import Inputs
     from server.gateway.upstream.connection import Connection
@@ -46,6 +47,7 @@ class Call:
     cache: tuple[bytes, bytes] | None = None  # the answer's x-sllm-cache; None: the cache is off
     control: Control | None = None
     identity: Identity | None = None  # None: neither looked up nor kept
+    asked: Asked | None = None  # what the semantic cache is to learn from its answer
     flight: Flight | None = None  # that it leads
     inputs: Inputs | None = None  # of embeddings
     follower: Follower | None = None  # of one that somebody else leads

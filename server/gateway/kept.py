@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
@@ -25,6 +26,9 @@ from server.gateway.cache_metrics import CacheMetrics
 from server.gateway.call import Call
 from server.settings import Cache, Settings
 
+if TYPE_CHECKING:
+    from server.cache.semantic.serve import Asked
+
 BUSY, IDLE = 0.004, 0.05  # seconds of a tick for making entries: while requests run, and while none does
 TELL = 10  # ticks between two looks at what was counted
 MOST_DRAFTS = 4096
@@ -34,7 +38,7 @@ MOST_HELD = 32 * 2**20  # bytes of drafts; what comes beyond is not kept
 class Draft:
     """A complete answer as the engine gave it."""
 
-    __slots__ = ("created", "flight", "identity", "key", "model", "namespace", "path")
+    __slots__ = ("asked", "created", "flight", "identity", "key", "model", "namespace", "path")
 
     def __init__(self, call: Call, flight: Flight, created: float) -> None:
         assert call.identity is not None
@@ -47,6 +51,7 @@ class Draft:
         self.model = call.target.name  # as clients call it
         self.namespace = call.control.namespace
         self.created = created
+        self.asked = call.asked
 
 
 class Kept:
@@ -70,6 +75,7 @@ class Kept:
         self.held = 0
         self.broadcast = broadcast
         self.ticks = 0
+        self.learn: Callable[[Asked, Entry], None] | None = None  # the semantic cache's
         told = levels.store.on_flush  # the levels' own
 
         def flushed_elsewhere(model: str | None, namespace: str | None) -> None:
@@ -133,6 +139,8 @@ class Kept:
         entry = draft.flight.entry if draft.flight.read_out else entry_of(draft)
         if entry is not None:
             self.put(draft.key, entry)
+            if self.learn is not None and draft.asked is not None:
+                self.learn(draft.asked, entry)
         return entry
 
     def tick(self, running: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from server.errors import InternalError, RequestError, UpstreamTimeout
 from server.gateway.answers import CLOSE, headers_of, reply
@@ -24,6 +25,9 @@ from server.gateway.steps.record import Record
 from server.gateway.steps.resolve import Resolve
 from server.gateway.steps.store import Store
 
+if TYPE_CHECKING:
+    from server.gateway.steps.similar import Similar
+
 Step = Callable[[Call], Awaitable[bool | None] | bool | None]
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -37,6 +41,7 @@ class Pipeline:
         parse: Parse,
         resolve: Resolve,
         look_up: LookUp | None,
+        similar: Similar | None,
         coalesce: Coalesce | None,
         forward: Forward,
         store: Store | None,
@@ -49,6 +54,7 @@ class Pipeline:
             parse,  # the body as bytes, and the few fields that decide
             resolve,  # the model's name -> engine, adapter, persona
             look_up,  # an answer that was kept
+            similar,  # one to a question that means the same
             coalesce,  # one that is being made
             forward,  # bytes to the engine, bytes back
         )

@@ -27,6 +27,7 @@ from server.cache.semantic.question import partition_of, shelf_of
 from server.cache.semantic.shelf import Shelf
 from server.cache.semantic.threshold import bin_of, explore
 from server.cache.shapes import entry_from_whole, text_of
+from server.errors import StartError
 
 if TYPE_CHECKING:
     from server.settings import Semantic as Settings
@@ -89,25 +90,45 @@ class Semantic:
         self.gone = gone
         self.audited = audited
         self.random = random
+        self.ready = False
+        self.problem = ""  # why the embedder did not start
+        self._opening: asyncio.Task[None] | None = None
         self._learning: set[asyncio.Task[None]] = set()
 
-    async def open(self) -> None:
-        """Raises StartError where the embedder cannot be had."""
-        await self.embedding.embedder.open()
+    def open(self) -> None:
+        """Begin to load the embedder; until it is there, every question is a miss."""
         if self.serves and self.settings.judge is None:
             log.warning(
                 "cache.semantic.judge is not set: a fresh answer that differs in a word counts as a false hit, so semantic serving will "
                 "turn itself off for all but short, fixed answers. Name a served model that compares them."
             )
+        self._opening = asyncio.get_running_loop().create_task(self._open())
+
+    async def _open(self) -> None:
+        try:
+            await self.embedding.embedder.open()
+        except StartError as error:
+            self.problem = error.message
+        except Exception as error:
+            self.problem = f"The embedder '{self.settings.embedder}' does not start: {type(error).__name__}: {str(error)[:200]}"
+        else:
+            self.ready = True
+            return
+        log.error("%s Semantic caching is off until the gateway is started again.", self.problem)
 
     async def close(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.gather(self._opening, return_exceptions=True)
         await self.audits.close()
         await self.embedding.close()
         await asyncio.gather(*self._learning, return_exceptions=True)
         await self.partitions.close()
 
     async def settled(self) -> None:
-        """Wait until all that was learnt is in its place."""
+        """Wait until the embedder is there, and all that was learnt is in its place."""
+        if self._opening is not None:
+            await asyncio.wait({self._opening})
         while self._learning:
             await asyncio.wait(set(self._learning))
         await self.audits.settled()
@@ -131,7 +152,7 @@ class Semantic:
         `keeps`: the request may be kept for an audit. Never raises; waits for the embedder's deadline and the store's.
         """
         partition = asked.partition
-        asked.embedding = self.embedding.start(asked.text)
+        asked.embedding = self.embedding.start(asked.text) if self.ready else None
         vector = await self.embedding.within_deadline(asked.embedding) if asked.embedding is not None else None
         if vector is None:
             return self._miss(partition, "unembedded")
@@ -161,7 +182,7 @@ class Semantic:
             return
         if asked.candidate is not None:
             self.audits.offer(self._comparison(asked, text_of(entry)))
-        if asked.embedding is None:
+        if asked.embedding is None and self.ready:
             asked.embedding = self.embedding.start(asked.text)
         if asked.embedding is not None:
             if asked.embedding.done():
@@ -171,14 +192,16 @@ class Semantic:
                 self._learning.add(task)
                 task.add_done_callback(self._learning.discard)
 
-    def report(self) -> list[dict[str, Any]]:
-        """What is known of each partition in this worker's memory, for /admin/cache."""
+    def report(self) -> dict[str, Any]:
+        """For /admin/cache: the mode, why the embedder did not start, and each partition in this worker's memory."""
+        return {"mode": self.settings.mode, "ready": self.ready, "problem": self.problem or None, "partitions": self._partitions()}
+
+    def _partitions(self) -> list[dict[str, Any]]:
         return [
             {
                 "partition": partition.identity.hex()[:16],
                 "model": partition.model,
                 "namespace": partition.namespace,
-                "mode": self.settings.mode,
                 "serving": self.serves and partition.may_serve,
                 "questions": partition.questions,
                 "audits": partition.audits,

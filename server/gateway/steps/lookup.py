@@ -9,7 +9,7 @@ import msgspec
 
 from server.cache.control import Control, control
 from server.cache.entry import KINDS, Entry
-from server.cache.identity import Identity, Origin, identify
+from server.cache.identity import Ask, Identity, Origin, identify
 from server.cache.shapes import addressed, fits, with_stream
 from server.errors import NotInCache
 from server.gateway import inputs
@@ -23,8 +23,10 @@ from server.gateway.replay import BYPASS, HIT, MISS, send_entry
 class LookUp:
     """Raises InvalidRequest for headers that say no such thing, NotInCache."""
 
-    def __init__(self, kept: Kept) -> None:
+    def __init__(self, kept: Kept, ask: Ask | None = None) -> None:
+        """`ask` makes the question of a request where a look-up by meaning comes next."""
         self.kept = kept
+        self.ask = ask
         self.namespaces = kept.settings.namespace_header
         self.sampled = kept.settings.sampled
         self.paced = kept.settings.replay == "paced"
@@ -47,8 +49,13 @@ class LookUp:
                     return self._serve(call, found)
                 if self.kept.levels.may_have(identity.key):
                     return self._ask_store(call, identity, said)
-        _only_if_cached(said)
+        self._only_if_cached(call, said)
         return None
+
+    def _only_if_cached(self, call: Call, said: Control) -> None:
+        """The next step is asked; a look-up by meaning comes before the client is told that nothing is kept."""
+        if self.ask is None or call.identity is None:
+            _only_if_cached(said)
 
     def _now(self, key: bytes) -> Entry | None:
         self.count += 1
@@ -64,7 +71,7 @@ class LookUp:
         if call.path not in KINDS or not (said.read or said.write):
             return None
         origin = self._origin(call, said)
-        found = identify(call.path, call.body, origin) if origin is not None else None
+        found = identify(call.path, call.body, origin, self.ask) if origin is not None else None
         return None if not isinstance(found, Identity) or (found.sampled and not self.sampled) else found
 
     def _origin(self, call: Call, said: Control) -> Origin | None:
@@ -92,7 +99,7 @@ class LookUp:
         found = await self.kept.get(identity.key)
         if found is not None and self._fits(call, said, found):
             return await self._serve(call, found)
-        _only_if_cached(said)
+        self._only_if_cached(call, said)
         return None
 
     async def _serve(self, call: Call, entry: Entry) -> bool:
