@@ -15,7 +15,7 @@ import msgspec
 
 from server.cache.entry import KINDS, UNKNOWN, Entry
 from server.cache.shapes import choices, embeddings, responses
-from server.cache.shapes.answer import Recorded
+from server.cache.shapes.answer import ODD, Recorded
 from server.cache.shapes.events import DONE, split, spread
 from server.cache.shapes.record import Recorder, read_stream, recorder
 
@@ -48,10 +48,13 @@ def entry_from_whole(path: str, body: bytes, *, created: float, model: str, name
     kind = KINDS.get(path)
     if kind is None:
         return None
-    if kind == "responses":
-        recorded = responses.read_whole(body)
-    else:
-        recorded = embeddings.read_whole(body) if kind == "embeddings" else choices.read_whole(kind, body)
+    try:
+        if kind == "responses":
+            recorded = responses.read_whole(body)
+        else:
+            recorded = embeddings.read_whole(body) if kind == "embeddings" else choices.read_whole(kind, body)
+    except ODD:
+        return None
     if recorded is None:
         return None
     return entry_from_stream(path, recorded, created=created, model=model, namespace=namespace, engine_seconds=engine_seconds)
@@ -61,10 +64,17 @@ def with_stream(entry: Entry) -> Entry:
     """`entry` with its events made; the same object where it has them, or has no such shape. Worth keeping in its place."""
     if entry.events or not entry.body or entry.kind == "embeddings":
         return entry
-    if entry.kind == "responses":
-        return msgspec.structs.replace(entry, events=b"".join(responses.make_events(entry.body)))
-    events, usage_event = choices.make_events(entry.kind, entry.body)
+    try:
+        events, usage_event = _make_events(entry)
+    except ODD:
+        return entry
     return msgspec.structs.replace(entry, events=b"".join(events), usage_event=usage_event)
+
+
+def _make_events(entry: Entry, typing: bool = False) -> tuple[list[bytes], bytes]:
+    if entry.kind == "responses":
+        return responses.make_events(entry.body, typing), b""
+    return choices.make_events(entry.kind, entry.body, typing)
 
 
 def fits(entry: Entry, stream: bool, include_usage: bool) -> bool:
@@ -97,15 +107,12 @@ def answer_of(entry: Entry, stream: bool, include_usage: bool) -> bytes | None:
 
 def paced(entry: Entry, include_usage: bool) -> Iterator[tuple[float, bytes]]:
     """(seconds to wait, bytes to send then): the pace at which it was made; in even steps of a word where that is unknown."""
+    entry = with_stream(entry)
     end = b"" if entry.kind == "responses" else (entry.usage_event if include_usage else b"") + DONE
     if entry.typed:
         yield from spread(split(entry.events), entry.typed)
     else:
-        if entry.kind == "responses":
-            events = responses.make_events(entry.body, typing=True)
-        else:
-            events, usage_event = choices.make_events(entry.kind, entry.body, typing=True)
-            end = (usage_event if include_usage else b"") + DONE
+        events = _make_events(entry, typing=True)[0] if entry.body else split(entry.events)
         step = entry.engine_seconds / len(events)
         yield from spread(events, [0.0] + [step] * (len(events) - 1))
     if end:
@@ -116,7 +123,10 @@ def addressed(entry: Entry, request: bytes) -> Entry:
     """`entry` with what an answer repeats of its request but is no part of the identity: `user` and `metadata` of responses."""
     if entry.kind != "responses":
         return entry
-    body, events = responses.addressed(entry.body, entry.events, request)
+    try:
+        body, events = responses.addressed(entry.body, entry.events, request)
+    except ODD:
+        return entry
     return entry if body is entry.body else msgspec.structs.replace(entry, body=body, events=events)
 
 
@@ -124,4 +134,7 @@ def text_of(entry: Entry) -> str:
     """What the answer says, choices one after the other; tool calls and thoughts are left out."""
     if not entry.body or entry.kind == "embeddings":
         return ""
-    return responses.text_of(entry.body) if entry.kind == "responses" else choices.text_of(entry.body)
+    try:
+        return responses.text_of(entry.body) if entry.kind == "responses" else choices.text_of(entry.body)
+    except ODD:
+        return ""

@@ -8,6 +8,8 @@ import msgspec
 
 from server.cache.entry import Kind
 
+# What reading an answer of a form that nobody foresaw may raise: such an answer passes, and is not kept.
+ODD = (msgspec.MsgspecError, UnicodeError, RecursionError, TypeError, ValueError, AttributeError, LookupError)
 CUT = frozenset(("abort", "error", "content_filter", "cancelled"))  # reasons to end that leave no answer to keep
 
 

@@ -28,14 +28,14 @@ _json = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
 
 
-class _Broken(Exception):
+class _Broken(ValueError):
     """The stream holds something else than a complete answer."""
 
 
 def read_stream(kind: Kind, stream: bytes, reads: Reads = ()) -> Recorded | None:
     """The answer that `stream` tells; None unless it is complete: each choice has ended, [DONE] came, and no error.
 
-    Raises nothing. Costs time in proportion to the stream's length.
+    Costs time in proportion to the stream's length. Raises one of ODD for an answer of a form that nobody foresaw.
     """
     merged = plain.read(kind, stream) or _merge(tidy(stream))
     if merged is None or not merged.choices or not all(map(ended, merged.choices.values())):
@@ -107,10 +107,7 @@ def _add_choice(choices: dict[int, dict[str, Any]], choice: Any) -> None:
 
 
 def _chunk(raw: bytes) -> dict[str, Any]:
-    try:
-        chunk = _json.decode(data_of(raw))
-    except (msgspec.DecodeError, RecursionError):
-        raise _Broken from None
+    chunk = _json.decode(data_of(raw))
     if not isinstance(chunk, dict) or chunk.get("error") is not None or not isinstance(chunk.get("choices"), list):
         raise _Broken
     return chunk
@@ -123,11 +120,8 @@ def _ordered(choice: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_whole(kind: Kind, body: bytes) -> Recorded | None:
-    """The answer `body` without its stream; None unless it is complete."""
-    try:
-        answer = _json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        return None
+    """The answer `body` without its stream; None unless it is complete. Raises one of ODD."""
+    answer = _json.decode(body)
     choices = answer.get("choices") if isinstance(answer, dict) and answer.get("error") is None else None
     if not isinstance(choices, list) or not choices:
         return None

@@ -32,14 +32,6 @@ class _Item(msgspec.Struct):
     object: str = "embedding"
 
 
-class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    total_tokens: int = 0
-    completion_tokens: int | None = 0
-    prompt_tokens_details: Any = None
-    completion_tokens_details: Any = None
-
-
 class _List(msgspec.Struct):
     """The list that a part came from."""
 
@@ -55,7 +47,7 @@ class _Answer(msgspec.Struct, omit_defaults=True, rename={"of": "_list"}):
     object: str | None = None
     created: int | None = None
     model: str | None = None
-    usage: _Usage | None = None
+    usage: dict[str, Any] | None = None  # of a part whose own tokens are unknown: the list's
     error: Any = None
     of: _List | None = None  # in a part whose own tokens are unknown
 
@@ -71,7 +63,7 @@ def read_whole(body: bytes) -> Recorded | None:
     answer = _read(body)
     if answer is None:
         return None
-    tokens = UNKNOWN if answer.of else answer.usage.prompt_tokens if answer.usage else 0
+    tokens = UNKNOWN if answer.of else _count(answer.usage)
     return Recorded("embeddings", body, b"", b"", tokens, 0, natural_end=False)
 
 
@@ -82,8 +74,11 @@ def split(body: bytes) -> list[bytes] | None:
     """
     if isinstance(read(body), Uncacheable):
         return None
-    fields = _fields.decode(body)
-    inputs = _inputs_of(fields)
+    try:
+        fields = _fields.decode(body)
+        inputs = _inputs_of(fields)
+    except msgspec.DecodeError:
+        return None
     return [_encode({**fields, "input": one}) for one in inputs] or None
 
 
@@ -100,17 +95,17 @@ def parts(body: bytes, wanted: Sequence[int], answer: bytes) -> list[bytes] | No
     inputs = _inputs_of(_fields.decode(body))
     if whole is None or sorted(item.index for item in whole.data) != list(range(len(wanted))):
         return None
-    usage = whole.usage or _Usage()
-    tokens = _tokens([bytes(inputs[index]) for index in wanted], usage.prompt_tokens)
+    total = _count(whole.usage)
+    tokens = _tokens([bytes(inputs[index]) for index in wanted], total)
     name = sha256(answer).hexdigest()[:32]
     made = []
     for item in sorted(whole.data, key=lambda item: item.index):
         place = item.index
-        one = _Answer([_Item(0, item.embedding, item.object)], whole.id, whole.object, whole.created, whole.model)
+        one = _Answer([_Item(0, item.embedding, item.object)], whole.id, whole.object, whole.created, whole.model, whole.usage)
         if tokens is None:
-            one.of = _List(name, len(wanted), place, usage.prompt_tokens)
+            one.of = _List(name, len(wanted), place, total)
         else:
-            one.usage = msgspec.structs.replace(usage, prompt_tokens=tokens[place], total_tokens=tokens[place])
+            one.usage = _usage(whole.usage, tokens[place])
         made.append(_encode(one))
     return made
 
@@ -136,18 +131,14 @@ def short(known: Sequence[bytes | None]) -> list[int]:
 def join(known: Sequence[bytes]) -> bytes:
     """One answer of `known` parts, in the order of the request's inputs. `short` names none of them."""
     answers = [_answer.decode(part) for part in known]
+    lists: Counter[str] = Counter()  # how many parts of each list are here
     tokens = 0
-    lists: dict[str, tuple[int, int]] = {}  # (tokens of all, parts of it that are here)
-    usage = _Usage()
     for answer in answers:
-        if answer.of is not None:
-            _, seen = lists.get(answer.of.id, (0, 0))
-            lists[answer.of.id] = (answer.of.tokens, seen + 1)
-        elif answer.usage is not None:
-            usage = answer.usage
-            tokens += usage.prompt_tokens
-    sizes = {answer.of.id: answer.of.size for answer in answers if answer.of is not None}
-    tokens += sum(total * (seen // sizes[name]) for name, (total, seen) in lists.items())
+        if answer.of is None:
+            tokens += _count(answer.usage)
+        else:
+            lists[answer.of.id] += 1
+            tokens += answer.of.tokens if lists[answer.of.id] % answer.of.size == 0 else 0
     first = answers[0]
     whole = {
         "id": first.id,
@@ -155,7 +146,7 @@ def join(known: Sequence[bytes]) -> bytes:
         "created": first.created,
         "model": first.model,
         "data": [{"index": index, "object": a.data[0].object, "embedding": a.data[0].embedding} for index, a in enumerate(answers)],
-        "usage": msgspec.structs.replace(usage, prompt_tokens=tokens, total_tokens=tokens),
+        "usage": _usage(first.usage, tokens),
     }
     return _encode({name: value for name, value in whole.items() if value is not None})
 
@@ -166,6 +157,16 @@ def _read(body: bytes) -> _Answer | None:
     except (msgspec.DecodeError, RecursionError):
         return None
     return answer if answer.data and answer.error is None else None
+
+
+def _count(usage: dict[str, Any] | None) -> int:
+    tokens = (usage or {}).get("prompt_tokens")
+    return tokens if isinstance(tokens, int) else 0
+
+
+def _usage(usage: dict[str, Any] | None, tokens: int) -> dict[str, Any] | None:
+    """`usage` as the engine wrote it, with other numbers."""
+    return None if usage is None else {**usage, "prompt_tokens": tokens, "total_tokens": tokens}
 
 
 def _inputs_of(fields: Fields) -> list[msgspec.Raw]:

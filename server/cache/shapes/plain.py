@@ -77,7 +77,7 @@ def read(kind: Kind, stream: bytes) -> Merged | None:
     end = len(stream) - len(DONE)
     try:
         chunks = (_text if kind == "completions" else _chat).decode(b"[" + stream[6 : end - 2].replace(BETWEEN, b",") + b"]")
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
     last = chunks[-1]
     usage = last.usage

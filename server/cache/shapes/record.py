@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from server.cache.entry import KINDS
 from server.cache.shapes import choices, responses
-from server.cache.shapes.answer import Recorded
+from server.cache.shapes.answer import ODD, Recorded
 
 
 class Recorder:
@@ -52,7 +52,14 @@ def recorder(path: str, max_bytes: int, clock: Callable[[], float] | None = None
 
 
 def read_stream(path: str, stream: bytes, reads: choices.Reads = ()) -> Recorded | None:
+    """The answer that a whole `stream` of the route `path` tells; None where it is not complete. Raises nothing.
+
+    `reads` are (bytes so far, seconds) of each read of it, for its pace.
+    """
     kind = KINDS.get(path)
     if kind is None or kind == "embeddings":
         return None
-    return responses.read_stream(stream, reads) if kind == "responses" else choices.read_stream(kind, stream, reads)
+    try:
+        return responses.read_stream(stream, reads) if kind == "responses" else choices.read_stream(kind, stream, reads)
+    except ODD:
+        return None

@@ -34,14 +34,11 @@ _personal = msgspec.json.Decoder(_Personal)
 
 
 def read_stream(stream: bytes, reads: Sequence[tuple[int, float]] = ()) -> Recorded | None:
-    """The answer that `stream` tells; None unless its last event says that it is complete. Raises nothing."""
+    """The answer that `stream` tells; None unless its last event says that it is complete. Raises one of ODD."""
     events = split(tidy(stream))
     if events and data_of(events[-1]) == b"[DONE]":
         events.pop()
-    try:
-        last = _json.decode(data_of(events[-1])) if events else None
-    except (msgspec.DecodeError, RecursionError):
-        return None
+    last = _json.decode(data_of(events[-1])) if events else None
     if not isinstance(last, dict) or last.get("type") not in ENDS or not _complete(last.get("response")):
         return None
     answer = last["response"]
@@ -53,11 +50,8 @@ def read_stream(stream: bytes, reads: Sequence[tuple[int, float]] = ()) -> Recor
 
 
 def read_whole(body: bytes) -> Recorded | None:
-    """The answer `body` without its stream; None unless it is complete."""
-    try:
-        answer = _json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        return None
+    """The answer `body` without its stream; None unless it is complete. Raises one of ODD."""
+    answer = _json.decode(body)
     if not _complete(answer):
         return None
     if any(answer.get(name) is not None for name in PERSONAL):
@@ -68,10 +62,7 @@ def read_whole(body: bytes) -> Recorded | None:
 
 def addressed(body: bytes, events: bytes, request: bytes) -> tuple[bytes, bytes]:
     """`body` and `events` with the `user` and `metadata` of `request`."""
-    try:
-        asked = _personal.decode(request)
-    except (msgspec.DecodeError, RecursionError):
-        return body, events
+    asked = _personal.decode(request)
     fields = {name: value for name in PERSONAL if (value := getattr(asked, name)) is not None}
     if not fields:
         return body, events
