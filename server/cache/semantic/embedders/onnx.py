@@ -70,30 +70,24 @@ class Onnx:
             self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has an exception type for each status
             raise StartError(f"{graph} cannot be loaded ({str(error)[:200]}): download it again, or name another model.") from None
-        pad = self._tokenizer.padding
-        self._tokenizer.enable_padding(pad_id=pad["pad_id"] if pad else 0, pad_token=pad["pad_token"] if pad else "[PAD]")
+        self._tokenizer.no_padding()
         self._inputs = {entry.name for entry in self._session.get_inputs()}
         self._embed(["warm up"])
 
     def _embed(self, texts: list[str]) -> list[Vector]:
+        """One text a run: an int8 graph scales its numbers by what is in the batch, so in company a text gets another vector."""
         if self._session is None:
             raise EmbedderDown("it is closed")
+        return [self._run(self._tokenizer.encode(self.prefix + text).ids) for text in texts]
+
+    def _run(self, ids: list[int]) -> Vector:
         np = numpy()
-        encoded = self._tokenizer.encode_batch([self.prefix + text for text in texts])
-        longest = max(len(one.ids) for one in encoded)
-        if longest > self.max_tokens:
-            raise TooLong(f"{longest} tokens; the embedder reads {self.max_tokens}")
-        mask = np.array([one.attention_mask for one in encoded], np.int64)
-        feed = {
-            "input_ids": np.array([one.ids for one in encoded], np.int64),
-            "attention_mask": mask,
-            "token_type_ids": np.zeros_like(mask),
-        }
+        if len(ids) > self.max_tokens:
+            raise TooLong(f"{len(ids)} tokens; the embedder reads {self.max_tokens}")
+        tokens = np.array([ids], np.int64)
+        feed = {"input_ids": tokens, "attention_mask": np.ones_like(tokens), "token_type_ids": np.zeros_like(tokens)}
         hidden = self._session.run(None, {name: value for name, value in feed.items() if name in self._inputs})[0]
-        if hidden.ndim == 3:  # one vector a token: their mean
-            weights = mask[:, :, None].astype(np.float32)
-            hidden = (hidden * weights).sum(1) / weights.sum(1)
-        return [unit(row) for row in hidden]
+        return unit(hidden.mean(axis=(0, 1)) if hidden.ndim == 3 else hidden[0])  # of one vector a token, the mean
 
 
 def locate(model: str) -> Path:
