@@ -33,7 +33,6 @@ VERSION = 1  # of the encoding; a change takes the next number, and no old key i
 DECIMAL = 1  # msgpack extension type of a number with a fraction or an exponent, as written
 LARGE = 2  # of an integer beyond 64 bits
 MEMOISED = 2048  # bytes; larger bodies are digested anew each time
-NOT_COUNTED = ("user", "stream", "stream_options", "metadata")
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -81,10 +80,10 @@ def _identify(path: str, body: bytes, origin: Origin, ask: Ask | None) -> Identi
     fields = read(body)
     if isinstance(fields, Uncacheable):
         return fields
-    options = fields.get("stream_options")
-    streams = fields.get("stream")
-    for name in NOT_COUNTED:
-        fields.pop(name, None)
+    options = fields.pop("stream_options", None)
+    streams = fields.pop("stream", None)
+    fields.pop("user", None)
+    fields.pop("metadata", None)
     if options is not None and _unusual(options):
         return Uncacheable("stream_options asks for another stream than the one that is kept")
     if _shapes_differ(kind, fields):
@@ -107,10 +106,12 @@ def read(body: bytes) -> dict[str, Any] | Uncacheable:
     """The fields of `body` with exact numbers, or why it has no identity."""
     try:
         text = body.decode()
-        fields = _decode(text)
+        fields, end = _scan(text, 0) if text.startswith("{") else (None, -1)
+        if end != len(text):
+            fields = _decoder.decode(text)
     except _Ambiguous as error:
         return Uncacheable(str(error))
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, StopIteration):
         return Uncacheable("the body is no JSON (RFC 8259)")
     if not isinstance(fields, dict):
         return Uncacheable("the body is no JSON object")
@@ -159,12 +160,13 @@ def _constant(text: str) -> NoReturn:
     raise _Ambiguous(f"the body holds {text}")
 
 
-_decode = json.JSONDecoder(
+_decoder = json.JSONDecoder(
     object_pairs_hook=_object,
     parse_float=lambda text: Ext(DECIMAL, text.encode()),
     parse_int=_integer,
     parse_constant=_constant,
-).decode
+)
+_scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]  # `decode`, without its two searches for white space
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 

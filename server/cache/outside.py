@@ -28,9 +28,10 @@ BINARY = frozenset(("bytes", "bytes_only"))
 
 def outside(kind: Kind, fields: Fields) -> str | None:
     """Why the answer depends on more than the request; None: it does not."""
-    for name in ELSEWHERE.keys() & fields.keys():
-        if fields[name] not in (None, False):
-            return ELSEWHERE[name]
+    if not ELSEWHERE.keys().isdisjoint(fields):
+        for name, why in ELSEWHERE.items():
+            if fields.get(name) not in (None, False):
+                return why
     if kind == "responses":
         return _prompt(fields) or _items(fields.get("input")) or _tools(fields.get("tools"))
     if kind == "embeddings" and _one_of(fields.get("encoding_format"), BINARY):
