@@ -33,7 +33,7 @@ WORDS = [
     "a",
 ]
 NUMBERS: list[Any] = [0, 1, -1, 2, 7, 2**31, 2**53, 2**53 + 1, 2**63, 10**30, 0.0, 0.5, 0.7, 1.0, 1e-9, 1e300, True, False, None]
-PLAIN = ORIGIN = Origin("ann", "", "m", "w1", "", "t1", "vllm-0.32.0", "", "p1")
+ORIGIN = Origin("ann", "", "m", "w1", "", "t1", "vllm-0.32.0", "", "p1")
 
 
 def text(random: Random) -> str:
