@@ -20,7 +20,7 @@ from server.cache.semantic.embedders.base import Vector, numpy
 BITS = 384
 FAR = 150  # differing bits from which a question is not looked at: vectors that are unrelated differ in 192 +- 10
 MOST = 512  # questions whose similarity is computed
-RECENTRED = (64, 512, 4096)  # sizes at which the mean is taken anew, and all sketches with it
+RECENTRED = (64, 512)  # sizes at which the mean is taken anew, and all sketches with it
 
 
 class Index:
@@ -115,7 +115,7 @@ class Index:
         np = numpy()
         size = len(self.keys)
         products = self._vectors[:size].astype(np.float32) @ _directions(self.dimensions)
-        self._mean = products[: RECENTRED[-1]].mean(axis=0)
+        self._mean = products.mean(axis=0)
         self._bits[:, :size] = np.packbits(products > self._mean, axis=1).view(np.uint64).T
 
     def _sketch(self, vectors: Any) -> Any:
