@@ -18,6 +18,7 @@ Replaced = Callable[[Sequence[bytes]], None]
 ROW_OVERHEAD = 512  # bytes that Python's own objects and the tables around a row take, measured with tracemalloc
 
 
+TOUCH_EVERY, TOUCH_AGAIN = 1.0, 30.0  # seconds: uses are gathered; a key's use is not noted twice
 QUESTIONS = 5000  # that `Store.questions` returns at once at most
 
 
@@ -67,6 +68,27 @@ class StoreStats(msgspec.Struct, frozen=True):
     expired: int = 0
     dropped: int = 0
     errors: int = 0
+
+
+class Touched:
+    """Keys that were used, gathered: each is told to the store once in `again` seconds, all of them together.
+
+    A row that is used a thousand times a second is as recent as one used once.
+    """
+
+    def __init__(self, again: float) -> None:
+        self.again = again
+        self.keys: set[bytes] = set()
+        self._lately: set[bytes] = set()
+        self._since = 0.0
+
+    def take(self, now: float) -> set[bytes]:
+        if now - self._since >= self.again:
+            self._lately, self._since = set(), now
+        new = self.keys - self._lately
+        self._lately |= new
+        self.keys = set()
+        return new
 
 
 class Tally:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 FAILURES = 3  # in a row
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds between pings, doubled each time
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 2.0  # seconds between pings, doubled each time
 
 
 class Breaker:
     """`call_later(seconds, function)` is the event loop's. `ping` is started when a pause is over; it ends in
-    `closed()` or `failed()`."""
+    `ping_succeeded()` or `ping_failed()`."""
 
     def __init__(self, call_later: Callable[[float, Callable[[], None]], object], ping: Callable[[], None]) -> None:
         self.open = False

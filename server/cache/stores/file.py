@@ -20,7 +20,7 @@ from server.cache.stores.base import StoreDown
 
 BUSY = 0.25  # seconds that a look-up waits for another process that recovers or begins the file
 BUSY_WRITING = 5.0  # seconds that the writer waits for another process's transaction
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0  # seconds until a file that cannot be opened is tried again
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds until a file that cannot be opened is tried again
 
 log = logging.getLogger("sllm")
 

@@ -8,6 +8,7 @@ is built anew from the store's keys.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 SLOTS_A_KEY = 32  # when built: one key that is not there in 32 is looked up in vain
 SMALLEST = 2**20  # slots: 128 KiB
@@ -42,13 +43,15 @@ class KeyFilter:
     def crowded(self) -> bool:
         return self._table is not None and self._ones * FULLEST > self._table[1]
 
-    def begin(self, keys: int) -> None:
-        """Begin to build for `keys` keys; what is added from now on is in it."""
+    def begin(self, keys: int, on_the_way: Iterable[bytes]) -> None:
+        """Begin to build for `keys` keys; in it is what is added from now on, and `on_the_way`: put, but not in the store yet."""
         slots = SMALLEST
         while slots < keys * SLOTS_A_KEY:
             slots *= 2
         with self._lock:
             self._building = (bytearray(slots // 8), slots - 1)
+        for key in list(on_the_way):
+            self.load(key)
 
     def load(self, key: bytes) -> None:
         """One of the keys that the store has had since before `begin`."""

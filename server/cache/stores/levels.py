@@ -6,8 +6,7 @@ A store that is down, or takes longer than `deadline` seconds, is a miss that is
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from server.cache.stores.base import Clock, Row, Store, StoreDown, StoreStats
@@ -18,8 +17,6 @@ from server.errors import ConfigError
 DEADLINE = 0.05  # seconds
 MEMORY = 64 * 2**20  # bytes
 PING_DEADLINE = 1.0  # seconds
-
-log = logging.getLogger("sllm")
 
 
 class Counters:
@@ -143,9 +140,9 @@ class Levels:
         self._epoch += 1
         self.memory.flush(model, namespace)
 
-    def _replaced_elsewhere(self, keys: object) -> None:
+    def _replaced_elsewhere(self, keys: Sequence[bytes]) -> None:
         self._epoch += 1
-        for key in keys:  # type: ignore[attr-defined]
+        for key in keys:
             self.memory.discard(key)
 
     def _start_ping(self) -> None:
@@ -177,4 +174,8 @@ def open_store(
         from server.cache.stores.sqlite import SQLite
 
         return Levels(SQLite(data_dir / "cache.db", max_bytes, ttl, clock), front, deadline)
+    if "://" in url:
+        from server.cache.stores.valkey import Valkey
+
+        return Levels(Valkey(url, max_bytes, ttl, clock), front, deadline)
     raise ConfigError(f"cache.store: '{url}' is no store: write sqlite, memory, off, valkey://host:6379/0 or redis://host:6379/0")

@@ -11,7 +11,7 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from server.cache.stores import tables
 from server.cache.stores.base import Row, StoreDown
@@ -42,6 +42,7 @@ class Reader(threading.Thread):
         link: Link,
         writer_id: int,
         filter: KeyFilter,
+        on_the_way: Collection[bytes],
         answer: Callable[[list[Answer]], None],
         changed: Callable[[Changes], None],
         count_error: Callable[[], None],
@@ -52,6 +53,7 @@ class Reader(threading.Thread):
         self.filter = filter
         self.asked: queue.SimpleQueue[Asked | None] = queue.SimpleQueue()
         self.opened = threading.Event()  # the first try to open the file is over
+        self._on_the_way = on_the_way  # keys that this process has put, not written yet
         self._answer = answer
         self._changed = changed
         self._count_error = count_error
@@ -139,7 +141,7 @@ class Reader(threading.Thread):
         self._openings = self.link.openings
 
     def _build(self, connection: sqlite3.Connection) -> None:
-        self.filter.begin(tables.entry_count(connection))
+        self.filter.begin(tables.entry_count(connection), self._on_the_way)
         last = b""
         while keys := tables.keys_after(connection, last, LOADED_AT_ONCE):
             for key in keys:

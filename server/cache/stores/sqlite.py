@@ -15,7 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from server.cache.stores import tables
-from server.cache.stores.base import QUESTIONS, Clock, Flushed, Replaced, Row, StoreDown, StoreStats, Tally, alive, ignore
+from server.cache.stores.base import (
+    QUESTIONS,
+    TOUCH_AGAIN,
+    TOUCH_EVERY,
+    Clock,
+    Flushed,
+    Replaced,
+    Row,
+    StoreDown,
+    StoreStats,
+    Tally,
+    Touched,
+    alive,
+    ignore,
+)
 from server.cache.stores.file import Link
 from server.cache.stores.filter import KeyFilter
 from server.cache.stores.reader import Answer, Changes, Reader
@@ -23,8 +37,6 @@ from server.cache.stores.writer import Done, Flush, Job, Writer
 
 QUEUED_ROWS = 20_000
 QUEUED_BYTES = 64 * 2**20
-TOUCHES = 1.0  # seconds that keys which were used are gathered
-TOUCH_AGAIN = 30.0  # seconds within which a key's use is not noted twice
 OPENING = 2.0  # seconds that `open` waits for the file's keys
 CLOSING = 5.0  # seconds that `close` waits for the writer
 
@@ -32,7 +44,9 @@ CLOSING = 5.0  # seconds that `close` waits for the writer
 class SQLite:
     name = "sqlite"
 
-    def __init__(self, path: Path, max_bytes: int, ttl: float, clock: Clock, touch_again: float = TOUCH_AGAIN) -> None:
+    def __init__(
+        self, path: Path, max_bytes: int, ttl: float, clock: Clock, touch_every: float = TOUCH_EVERY, touch_again: float = TOUCH_AGAIN
+    ) -> None:
         self.path = path
         self.max_bytes = max_bytes
         self.ttl = ttl
@@ -43,13 +57,13 @@ class SQLite:
         self._filter = KeyFilter()
         self._on_the_way: dict[bytes, Row] = {}  # put, not written yet
         self._queued = 0  # bytes of these and of those they replaced
-        self._touched: set[bytes] = set()
-        self._touched_lately: set[bytes] = set()
-        self._lately_since = 0.0
-        self._touch_again = touch_again
+        self._touched = Touched(touch_again)
+        self._touch_every = touch_every
         self._closed = False
         process = secrets.randbits(62)
-        self._reader = Reader(Link(path, writes=False), process, self._filter, self._answer, self._changed, self._count_error)
+        self._reader = Reader(
+            Link(path, writes=False), process, self._filter, self._on_the_way, self._answer, self._changed, self._count_error
+        )
         self._writer = Writer(Link(path, writes=True), process, max_bytes, ttl, clock, self.tally, self._finished)
 
     async def open(self) -> None:
@@ -98,9 +112,10 @@ class SQLite:
         self._writer.jobs.put(Job(None, row))
 
     def touch(self, key: bytes) -> None:
-        if not self._touched:
-            self._loop.call_later(TOUCHES, self._hand_over_touched)
-        self._touched.add(key)
+        keys = self._touched.keys
+        if not keys:
+            self._loop.call_later(self._touch_every, self._hand_over_touched)
+        keys.add(key)
 
     def discard(self, key: bytes) -> None:
         self._on_the_way.pop(key, None)
@@ -154,12 +169,8 @@ class SQLite:
 
     def _hand_over_touched(self) -> None:
         now = self.clock()
-        if now - self._lately_since >= self._touch_again:
-            self._touched_lately, self._lately_since = set(), now
-        keys = self._touched - self._touched_lately
-        self._touched = set()
+        keys = self._touched.take(now)
         if keys and not self._closed:
-            self._touched_lately |= keys
             self._writer.jobs.put(Job(lambda connection: tables.touch(connection, keys, now)))
 
     def _stats(self, up: bool, entries: int = 0, size: int = 0, groups: Any = (), questions: int = 0) -> StoreStats:
