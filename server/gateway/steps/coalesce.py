@@ -40,8 +40,8 @@ class Coalesce:
         running = self.flights.running.get(key)
         if running is not None and control.read and control.max_age != 0 and self.flights.find(key, wants_usage(call)) is running:
             return self._follow(call, running)
-        # An answer that must be fresh is not waited for, and does not take the place of one that others wait for.
-        self._lead(call, alone=running is not None and running.open)
+        # An answer that must be fresh is not waited for, and does not take the place of one that others may wait for.
+        self._lead(call, alone=running is not None and running.open and (running.usage or not tells_usage(call)))
         return None
 
     def _lead(self, call: Call, attempts: int = 0, alone: bool = False) -> None:

@@ -115,3 +115,15 @@ def post(path: str, body: bytes, *headers: str) -> bytes:
     """A raw POST that closes its connection."""
     lines = [f"POST {path} HTTP/1.1", "host: x", "connection: close", f"content-length: {len(body)}", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+async def cached(running: Running, model: str = "m") -> None:
+    """Wait until the gateway knows what is served; before, nothing is answered from the cache."""
+    async with asyncio.timeout(5):
+        while running.app.catalogue.targets[model].origin is None:
+            await asyncio.sleep(0.002)
+
+
+def asked(engine: Scripted) -> int:
+    """How often the engine was to generate."""
+    return sum(request.method == "POST" for request in engine.requests)
