@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 CANDIDATES = 4  # that the gates look at
 BELOW = 0.1  # so far below the threshold a similar question is compared with its fresh answer, to learn from
 UNCALIBRATED_FLOOR = 0.7
+FIRST = 20  # audits of a partition, before which every hit is audited: a threshold that does not suit it shows at once
 
 log = logging.getLogger("sllm")
 
@@ -172,7 +173,7 @@ class Semantic:
         if not partition.may_serve:
             return self._miss(partition, "off")
         self._count(partition, "served")
-        if keeps and self.random() < self.settings.audit_share:
+        if keeps and (partition.audits < FIRST or self.random() < self.settings.audit_share):
             self.audits.offer(self._comparison(asked, None))
         return entry
 
@@ -310,6 +311,7 @@ class Semantic:
         if vector is not None:
             shelf = self.partitions.shelf(asked.partition, asked.shelf)
             self.partitions.put(asked.partition, asked.shelf, shelf, asked.key, asked.text, vector)
+            self.measures.questions.set(sum(partition.questions for partition in self.partitions.held.values()))
 
 
 def read_text(path: str, body: bytes) -> str | None:

@@ -7,12 +7,15 @@ more observation) with the least probability tau that keeps the expected error a
 
     (1 - tau) * P(wrong | s) <= delta    =>    tau = max(0, 1 - delta / P(wrong | s))
 
-Two things differ from the paper. It fits every entry from nothing, which takes hundreds of observations of each to
-serve it at 1%. Here an entry starts from its partition's curve, which starts from the calibrated threshold: Gaussian
-priors, one around the other, with Laplace's approximation for what the observations add (MacKay, Information Theory,
-Inference, and Learning Algorithms, chapter 41). And the paper bounds P(wrong | s) by a confidence band; here it is the
-mean over the curve's posterior, so that what is uncertain counts as wrong in proportion. Whether delta is kept in
-truth is not left to this model: server/cache/semantic/bound.py measures it.
+Three things differ from the paper. Its error rate is a share of all requests, so that it may serve a candidate that is
+wrong half of the time if it only does so seldom; our limit is a share of the hits, so what is wrong more often than
+the limit is never served, and delta is half of the limit, since the bound that is measured lies above the mean. The
+paper fits every entry from nothing, which takes hundreds of observations of each to serve it at 1%; here an entry
+starts from its partition's curve, which starts from the calibrated threshold: Gaussian priors, one around the other,
+with Laplace's approximation for what the observations add (MacKay, Information Theory, Inference, and Learning
+Algorithms, chapter 27). And the paper bounds P(wrong | s) by a confidence band; here it is the mean over the curve's
+posterior, so that what is uncertain counts as wrong in proportion. Whether the limit is kept in truth is not left to
+this model: server/cache/semantic/bound.py measures it.
 
 Similarities are counted in bins of 0.01, so that the counts of many observations stay few numbers.
 """
@@ -32,6 +35,8 @@ PARTITION_VARIANCE = 1.0  # squared logits: how far the calibration's curve may 
 ENTRY_VARIANCE = 2.25  # how far a partition's curve may be from an entry's
 ENTRY_SLOPE_VARIANCE = 0.25
 UNCALIBRATED = (0.9, 0.0)  # similarity, logit: without a calibrated threshold nothing is served before it was observed to be right
+UNCALIBRATED_VARIANCE = 4.0
+AIM = 0.5  # of the limit, for a hit that is expected to be wrong most often
 _NODES = [-4 + 0.25 * i for i in range(33)]
 _TOTAL = sum(math.exp(-z * z / 2) for z in _NODES)
 
@@ -54,23 +59,27 @@ class Curve(NamedTuple):
         return _mean_wrong(mean, max(variance, 0.0))
 
 
-def explore(wrong: float, delta: float) -> float:
-    """tau: the least probability of generating afresh that keeps the expected error at or below `delta`."""
+def explore(wrong: float, limit: float) -> float:
+    """The probability of generating afresh where a kept answer is wrong with the probability `wrong`; `limit` is a share of hits."""
+    if wrong > limit:
+        return 1.0
+    delta = limit * AIM
     return 0.0 if wrong <= delta else 1.0 - delta / wrong
 
 
 @lru_cache(maxsize=64)
-def calibrated(threshold: float | None, delta: float) -> Curve:
+def calibrated(threshold: float | None, limit: float) -> Curve:
     """A partition's curve before anything was observed in it: from `threshold` on, a new entry is served without exploring."""
-    if threshold is None:
-        at, height = UNCALIBRATED
-    else:
+    at, height = UNCALIBRATED
+    variance = UNCALIBRATED_VARIANCE
+    if threshold is not None:
+        variance = PARTITION_VARIANCE
         at, low, high = threshold, 0.0, 50.0
         for _ in range(60):
             height = (low + high) / 2
-            low, high = (height, high) if _mean_wrong(height, PARTITION_VARIANCE + ENTRY_VARIANCE) > delta else (low, height)
+            low, high = (height, high) if _mean_wrong(height, variance + ENTRY_VARIANCE) > limit * AIM else (low, height)
         height = high
-    return Curve(at, height, SLOPE, PARTITION_VARIANCE, 0.0, SLOPE_VARIANCE)
+    return Curve(at, height, SLOPE, variance, 0.0, SLOPE_VARIANCE)
 
 
 def entry_prior(partition: Curve) -> Curve:

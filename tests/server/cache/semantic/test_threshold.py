@@ -4,51 +4,58 @@ import pytest
 
 from server.cache.semantic.threshold import BIN, Curve, bin_of, calibrated, entry_prior, explore, fit
 
-DELTA = 0.01
+LIMIT = 0.01
 
 
 def new_entry(threshold=0.9):
-    return entry_prior(calibrated(threshold, DELTA))
+    return entry_prior(calibrated(threshold, LIMIT))
 
 
 def test_at_the_calibrated_threshold_a_new_entry_is_served_without_exploring():
-    assert explore(new_entry().wrong(0.9 + 1e-9), DELTA) == 0.0
+    assert explore(new_entry().wrong(0.9 + 1e-9), LIMIT) == 0.0
 
 
 def test_below_it_exploring_grows():
-    shares = [explore(new_entry().wrong(s), DELTA) for s in (0.89, 0.87, 0.85, 0.8)]
+    shares = [explore(new_entry().wrong(s), LIMIT) for s in (0.89, 0.87, 0.85, 0.8)]
     assert shares == sorted(shares)
     assert shares[0] > 0
     assert shares[-1] > 0.9
 
 
-def test_exploring_keeps_the_expected_error_at_delta():
-    for wrong in (0.0, 0.005, 0.01, 0.02, 0.5, 1.0):
-        assert (1 - explore(wrong, DELTA)) * wrong <= DELTA + 1e-12
+def test_what_is_wrong_more_often_than_the_limit_is_never_served():
+    assert explore(LIMIT * 1.001, LIMIT) == 1.0
+    assert explore(1.0, LIMIT) == 1.0
+
+
+def test_below_the_limit_exploring_keeps_the_expected_error_at_half_of_it():
+    for wrong in (0.0, 0.002, 0.005, 0.007, 0.01):
+        assert (1 - explore(wrong, LIMIT)) * wrong <= LIMIT / 2 + 1e-12
+    assert explore(0.005, LIMIT) == 0.0
+    assert explore(0.008, LIMIT) == pytest.approx(0.375)
 
 
 def test_a_wrong_answer_makes_its_entry_careful():
     after = fit(new_entry(), {bin_of(0.93): (0, 1)})
-    assert explore(new_entry().wrong(0.93), DELTA) == 0
-    assert explore(after.wrong(0.93), DELTA) > 0.8
+    assert explore(new_entry().wrong(0.93), LIMIT) == 0
+    assert explore(after.wrong(0.93), LIMIT) > 0.8
 
 
 def test_right_answers_below_the_threshold_lower_it():
-    partition = fit(calibrated(0.9, DELTA), {bin_of(s / 100): (30, 0) for s in range(80, 90)})
-    assert explore(new_entry().wrong(0.87), DELTA) > 0.3
-    assert explore(entry_prior(partition).wrong(0.87), DELTA) == 0
+    partition = fit(calibrated(0.9, LIMIT), {bin_of(s / 100): (50, 0) for s in range(80, 90)})
+    assert explore(new_entry().wrong(0.87), LIMIT) > 0.3
+    assert explore(entry_prior(partition).wrong(0.87), LIMIT) == 0
 
 
 def test_wrong_answers_anywhere_in_the_partition_make_new_entries_careful():
-    partition = fit(calibrated(0.9, DELTA), {bin_of(0.95): (50, 10)})
-    assert explore(entry_prior(partition).wrong(0.95), DELTA) > 0.8
+    partition = fit(calibrated(0.9, LIMIT), {bin_of(0.95): (50, 10)})
+    assert explore(entry_prior(partition).wrong(0.95), LIMIT) > 0.8
 
 
 def test_without_a_threshold_nothing_is_served_before_it_was_observed():
-    curve = calibrated(None, DELTA)
-    assert explore(entry_prior(curve).wrong(0.97), DELTA) > 0.9
+    curve = calibrated(None, LIMIT)
+    assert explore(entry_prior(curve).wrong(0.97), LIMIT) > 0.9
     learnt = fit(curve, {bin_of(0.95): (1000, 0)})
-    assert explore(entry_prior(learnt).wrong(0.97), DELTA) == 0
+    assert explore(entry_prior(learnt).wrong(0.97), LIMIT) == 0
 
 
 def test_the_fit_finds_the_curve_that_the_observations_come_from():
