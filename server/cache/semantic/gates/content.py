@@ -1,7 +1,8 @@
 """Every word of content in one question must be found in the other: equal, of the same stem, or on one line of the word lists.
 
-This is what separates "cook salmon" from "cook trout", which no list of opposites can. Words that carry no content (please, way, best) are
-free. A word that the lists do not know must stand in both: the gate is in doubt, and doubt is a miss.
+This is what separates "cook salmon" from "cook trout", which no list of opposites can. A word that the lists do not know must stand in
+both: the gate is in doubt, and doubt is a miss. Words of the [light] list (find, place, situation) may be in one question alone, unless
+they stand where the other has a different word.
 """
 
 from __future__ import annotations
@@ -16,9 +17,14 @@ def content(a: str, b: str) -> str | None:
     """Objects to the first words that only one of the questions has."""
     one, other = read(a).units, read(b).units
     only_a, only_b = left_over(one, other), left_over(other, one)
-    if not only_a and not only_b:
-        return None
-    return "; ".join(f"only one has {', '.join(unit.text for unit in side[:3])}" for side in (only_a, only_b) if side)
+    heavy = [[unit.text for unit in side if not unit.light] for side in (only_a, only_b)]
+    if any(heavy):
+        return "; ".join(f"only one has {', '.join(side[:3])}" for side in heavy if side)
+    for first in only_a:
+        for second in only_b:
+            if _same_place(first, one, second, other):
+                return f"{first.text} in one, {second.text} in the other"
+    return None
 
 
 def left_over(units: Iterable[Unit], others: tuple[Unit, ...]) -> list[Unit]:
@@ -32,3 +38,11 @@ def left_over(units: Iterable[Unit], others: tuple[Unit, ...]) -> list[Unit]:
             if not (len(word) > 3 and any(len(m) > 3 and m in glued for m in [word, *unit.meanings])):
                 found.append(unit)
     return found
+
+
+def _same_place(first: Unit, one: tuple[Unit, ...], second: Unit, other: tuple[Unit, ...]) -> bool:
+    """Whether the words beside them, or the ends of the questions, are the same."""
+    i, j = one.index(first), other.index(second)
+    before = (one[i - 1] if i else None, other[j - 1] if j else None)
+    after = (one[i + 1] if i + 1 < len(one) else None, other[j + 1] if j + 1 < len(other) else None)
+    return all((x is None and y is None) or (x is not None and y is not None and x.same(y)) for x, y in (before, after))

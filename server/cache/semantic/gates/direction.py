@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-from itertools import permutations
-
 from server.cache.semantic.gates.reading import Reading, read
 from server.cache.semantic.gates.unit import Unit
 
-OPPOSED = {
-    frozenset(pair) for pair in (("from", "to"), ("than", "subject"), ("subject", "object"), ("before", "after"), ("with", "without"))
-}
-FILLED = ("from", "to", "than", "before", "after", "instead", "by", "against", "without", "except", "object", "subject")
+DO = frozenset(("do", "does", "did"))
+FILLED = ("from", "to", "toward", "than", "before", "after", "instead", "by", "against", "without", "except", "in")
 
 
 def direction(a: str, b: str) -> str | None:
     """Objects when a word that both have stands in opposite places."""
     one, other = read(a), read(b)
-    return _places(one, other) or _fillers(one, other) or (_turned(one, other) if one.language != "ko" else None)
+    return _exchanged(one, other) or _fillers(one, other) or _turned(one, other)
 
 
 def _roles(reading: Reading) -> list[Unit]:
     return [unit for unit in reading.content if unit.role]
 
 
-def _places(one: Reading, other: Reading) -> str | None:
-    """The same word is "from" here and "to" there."""
-    for first in _roles(one):
-        for second in _roles(other):
-            if first.same(second) and frozenset((first.role, second.role)) in OPPOSED and not _elsewhere(first, other, first.role):
-                return f"{first.text} is {first.role} in one, {second.role} in the other"
+def _exchanged(one: Reading, other: Reading) -> str | None:
+    """Two words have taken each other's place: "from A to B" and "from B to A"."""
+    pairs = [(x, y) for x in _roles(one) for y in _roles(other) if x.same(y) and x.role != y.role]
+    for i, (x, y) in enumerate(pairs):
+        for p, q in pairs[i + 1 :]:
+            if x.role == q.role and y.role == p.role and not x.same(p):
+                return f"{x.text} and {p.text} have changed places"
     return None
-
-
-def _elsewhere(unit: Unit, reading: Reading, role: str) -> bool:
-    return any(unit.same(u) and u.role == role for u in reading.units)
 
 
 def _fillers(one: Reading, other: Reading) -> str | None:
@@ -51,20 +44,20 @@ def _in(units: list[Unit], reading: Reading) -> bool:
 
 
 def _turned(one: Reading, other: Reading) -> str | None:
-    """ "a landlord sues a tenant" and "a tenant sues a landlord": two words changed places around a third that stayed between them."""
-    order_a, order_b = _order(one, other), _order(other, one)
-    if len(order_a) < 3 or len(order_a) > 24 or len(order_b) < 3:
-        return None
-    place = {i: next((j for j, u in enumerate(order_b) if u.same(unit)), None) for i, unit in enumerate(order_a)}
-    found = [(i, j) for i, j in place.items() if j is not None]
-    for (i1, j1), (i2, j2), (i3, j3) in ((found[x], found[y], found[z]) for x, y, z in permutations(range(len(found)), 3) if x < y < z):
-        if i1 < i2 < i3 and j1 > j2 > j3 and _passive(one) == _passive(other):
-            return f"{order_a[i1].text} and {order_a[i3].text} have changed places"
+    """The same words in another order: "a landlord sues a tenant" and "a tenant sues a landlord".
+
+    Either the words between them are the same one after the other, or two words changed places around a third beside them.
+    """
+    a, b = one.content, other.content
+    rest_a, rest_b = (sorted(u.text for u in reading.units if not u.content and u.text not in DO) for reading in (one, other))
+    aligned = len(a) == len(b) and all(any(unit.same(u) for u in b) for unit in a)
+    if one.language != "ko" and aligned and rest_a == rest_b and any(not x.same(y) for x, y in zip(a, b, strict=True)):
+        return "the same words stand in another order"
+    if one.language != "ko" and _passive(one) == _passive(other):
+        for x, y, z in zip(a, a[1:], a[2:], strict=False):
+            if any(z.same(p) and y.same(q) and x.same(r) and not x.same(z) for p, q, r in zip(b, b[1:], b[2:], strict=False)):
+                return f"{x.text} and {z.text} have changed places"
     return None
-
-
-def _order(reading: Reading, other: Reading) -> list[Unit]:
-    return [unit for unit in reading.content if any(unit.same(u) for u in other.content)]
 
 
 def _passive(reading: Reading) -> bool:

@@ -113,7 +113,7 @@ def normal(phrase: str) -> tuple[str, ...]:
 PREPOSITIONS = {
     "from": "from", "to": "to", "into": "to", "than": "than", "before": "before", "after": "after", "by": "by", "with": "with",
     "without": "without", "against": "against", "over": "than", "instead of": "instead", "rather than": "instead", "for": "for",
-    "on": "on", "onto": "to", "except": "except", "excluding": "except", "in": "in", "of": "of", "out of": "from", "via": "via",
+    "on": "on", "onto": "to", "except": "except", "excluding": "except", "in": "in", "of": "of", "off": "from", "out of": "from", "via": "via",
 }  # fmt: skip
 
 
@@ -138,7 +138,15 @@ def english_units(text: str) -> tuple[Unit, ...]:
         if surface in PREPOSITIONS:
             role = PREPOSITIONS[surface]
         units.append(
-            Unit(surface, known | {" ".join(phrase)}, lists.poles.get(phrase, frozenset()), not plain and not negation, negation, role)
+            Unit(
+                surface,
+                known | {" ".join(phrase)},
+                lists.poles.get(phrase, frozenset()),
+                content=not plain and not negation,
+                light=phrase in lists.light,
+                negation=negation,
+                role=role,
+            )
         )
         if units[-1].content and i + size < len(words) and stems[i + size : i + size + 1] and (stems[i + size],) in lists.function:
             role = ""
@@ -149,12 +157,6 @@ def english_units(text: str) -> tuple[Unit, ...]:
 def _longest(lists: Lexicon, stems: list[str], i: int) -> tuple[int, tuple[str, ...]]:
     for size in range(min(lists.longest, len(stems) - i), 0, -1):
         phrase = tuple(stems[i : i + size])
-        if (
-            phrase in lists.meanings
-            or phrase in lists.poles
-            or phrase in lists.generic
-            or phrase in lists.function
-            or phrase in lists.negation
-        ):
+        if phrase in lists.every:
             return size, phrase
     return 1, (stems[i],)

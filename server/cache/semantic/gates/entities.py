@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 
 from server.cache.semantic.gates.english import expand, stem, words_of_english
+from server.cache.semantic.gates.korean import words_of_korean
 from server.cache.semantic.gates.reading import QUOTED, read
 
 ADDRESS = re.compile(
@@ -13,7 +14,7 @@ ADDRESS = re.compile(
 )
 CAPITALISED = re.compile(r"(?<![.!?:]\s)(?<!^)(?<!\n)\b[A-Z][\w'-]*(?:\s+(?:of\s+)?[A-Z][\w'-]*)*")
 ACRONYM = re.compile(r"\b[A-Z][A-Z0-9]+s?\b")
-LATIN = re.compile(r"[A-Za-z][\w+#.-]*")
+LATIN = re.compile(r"[A-Za-z][A-Za-z0-9_+#-]*(?:\.[A-Za-z0-9_]+)*")
 COMMON = frozenset("I I'm I'd I've I'll OK AM PM A".split())
 
 
@@ -41,26 +42,29 @@ def names(text: str) -> frozenset[frozenset[str]]:
         if not shouting:
             found |= {word for match in CAPITALISED.findall(expand(raw)) for word in match.split()}
             found |= set(ACRONYM.findall(raw))
-    forms = {_forms(word.strip("'.-")) for word in found if word not in COMMON}
+    forms = {_forms(word.strip("'.-"), read(text).language == "ko") for word in found if word not in COMMON}
     forms |= {frozenset({match.casefold().rstrip(".,?!)")}) for match in ADDRESS.findall(read(text).raw)}
     return frozenset(form for form in forms if form)
 
 
-def _forms(word: str) -> frozenset[str]:
+def _forms(word: str, korean: bool) -> frozenset[str]:
     folded = stem(word.casefold())
+    if korean and (lines := words_of_korean().meanings.get((folded,))):
+        return frozenset({folded}) | lines
     lists = words_of_english()
     if (folded,) in lists.function or (folded,) in lists.generic or (folded,) in lists.negation:
         return frozenset()  # a sentence's own words, written large
-    return frozenset({folded}) | lists.meanings.get((folded,), frozenset()) | {f"en{line}" for line in lists.meanings.get((folded,), ())}
+    lines = lists.meanings.get((folded,), frozenset())
+    return frozenset({folded}) | ({f"en{line}" for line in lines} if korean else lines)
 
 
 @lru_cache(maxsize=4096)
 def _words(text: str) -> frozenset[str]:
     reading = read(text)
     meanings = frozenset().union(*(unit.meanings for unit in reading.units)) if reading.units else frozenset()
-    pieces = {stem(word.casefold().strip("'.,?!")) for word in re.findall(r"[A-Za-z][\w+#.'-]*", reading.raw)}
+    pieces = {stem(word.casefold().strip("'.,?!")) for word in re.findall(r"[A-Za-z][A-Za-z0-9_+#'-]*(?:\.[A-Za-z0-9_]+)*", reading.raw)}
     addresses = {match.casefold().rstrip(".,?!)") for match in ADDRESS.findall(reading.raw)}
-    return meanings | pieces | addresses | {f for piece in pieces for f in _forms(piece)}
+    return meanings | pieces | addresses | {f for piece in pieces for f in _forms(piece, reading.language == "ko")}
 
 
 def _quoted(text: str) -> frozenset[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
+from dataclasses import replace
 from functools import cache, lru_cache
 
 from server.cache.semantic.gates.english import stem, words_of_english
@@ -32,9 +33,10 @@ COPULA_TAIL = re.compile(
 ROLES = [
     ("from", re.compile(r"(?:에서|부터|에게서|한테서|에서부터|로부터|으로부터)(?:는|도|만)?$")),
     ("than", re.compile(r"보다(?:는|도)?$")),
-    ("to", re.compile(r"(?:까지|으로|로|에게|한테|께|에)(?:는|도|만)?$")),
+    ("to", re.compile(r"(?:까지|에게|한테|께)(?:는|도|만)?$")),
+    ("toward", re.compile(r"(?:으로|로)(?:는|도|만)?$")),
     ("object", re.compile(r"[을를]$")),
-    ("subject", re.compile(r"(?:이|가|은|는|께서)$")),
+    ("subject", re.compile(r"(?:이|가|께서)$")),
     ("with", re.compile(r"(?:와|과|랑|이랑|하고)$")),
 ]
 # what may follow a verb's stem: a final consonant of an ending, then syllables that endings and auxiliaries begin with
@@ -45,7 +47,7 @@ AFTER_STEM = re.compile(
         for s in """려 러 는 은 을 고 면 지 기 나 니 서 도 야 요 게 자 던 어 아 까 습 세 시 셔 신 실 줘 주 줄 데 법 때 수 거 걸 것 네 죠 라 며 다 든 더 음 되 돼
         싶 보 봐 놓 둬 두 가 와 버 있 없 해 하 질 진 졌 집 져 으 는 오 였 었 았 여 구 군 을 ᄂ 못 않 안 말 마 볼 본""".split()
     )
-    + ").*$|^[\u11ab\u11af\u11b7\u11b8\u11bb]?$",
+    + ")(?![\u11a8-\u11aa\u11ac-\u11ae\u11b0-\u11b6\u11ba\u11bc-\u11ff]).*$|^[\u11ab\u11af\u11b7\u11b8\u11bb]?$",
     re.DOTALL,
 )
 TOKEN = re.compile(r"[가-힣ㄱ-ㅣ]+|[^\W_가-힣ㄱ-ㅣ]+(?:[-.'][^\W_가-힣]+)*")
@@ -77,7 +79,7 @@ def _by_beginning() -> dict[str, list[tuple[str, str]]]:
     for (word,) in words_of_korean().every:
         if letters := jamo(word.removesuffix("-")):
             table[letters[0]].append((letters, word))
-    return {first: sorted(words, key=lambda w: len(w[0]), reverse=True) for first, words in table.items()}
+    return {first: sorted(words, key=lambda w: (-len(w[0]), w[1].endswith("-"))) for first, words in table.items()}
 
 
 def korean_units(text: str) -> tuple[Unit, ...]:
@@ -117,7 +119,7 @@ def _known(token: str, following: list[str]) -> tuple[str, str, int] | None:
                 rest = unicodedata.normalize("NFC", left)
                 if _ends(word, rest) or (len(word) > 1 and len(rest) > 1 and _known(rest, []) is not None):
                     return word, rest, 0
-        elif len(start) > len(letters) and start.startswith(letters):
+        elif len(start) > len(letters) and start.startswith(letters) and (len(word) > 3 or not word.endswith("-") or token in ("안", "못")):
             joined = letters
             for more, other in enumerate(following, 1):
                 joined += jamo(other)
@@ -143,7 +145,15 @@ def _unit(word: str, tail: str) -> Unit:
     plain = phrase in lists.generic or phrase in lists.function
     negation = phrase in lists.negation
     meanings = lists.meanings.get(phrase, frozenset()) | {word}
-    return Unit(word, meanings, lists.poles.get(phrase, frozenset()), not plain and not negation, negation, role_of(tail))
+    return Unit(
+        word,
+        meanings,
+        lists.poles.get(phrase, frozenset()),
+        content=not plain and not negation,
+        light=phrase in lists.light,
+        negation=negation,
+        role=role_of(tail),
+    )
 
 
 @lru_cache(maxsize=16384)
@@ -189,6 +199,6 @@ def _latin(token: str, following: str) -> Unit:
     role = role_of(following) if TAIL.match(following) else ""
     if (word,) in lists.every:
         unit = _unit(word, "")
-        return Unit(unit.text, unit.meanings, unit.poles, unit.content, unit.negation, role)
+        return replace(unit, role=role)
     lines = words_of_english().meanings.get((word,), frozenset())
     return Unit(token, frozenset({word, *(f"en{line}" for line in lines)}), role=role)

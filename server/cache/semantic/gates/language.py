@@ -5,31 +5,15 @@ from __future__ import annotations
 from server.cache.semantic.gates.marks import Marks, only_one
 from server.cache.semantic.gates.reading import read
 
-NAMED = Marks(
-    {
-        "English": r"\benglish\b | 영어 | 영문",
-        "Korean": r"\bkorean\b | 한국어 | 국문 | 한글로 | 우리말",
-        "Japanese": r"\bjapanese\b | 일본어 | 일어로 | 일어를",
-        "Chinese": r"\b(?:chinese|mandarin|cantonese)\b | 중국어 | 중문",
-        "Spanish": r"\bspanish\b | 스페인어 | 서반아어",
-        "French": r"\bfrench\b(?!\ (?:fries|toast|press)) | 프랑스어 | 불어",
-        "German": r"\bgerman\b | 독일어 | 독어",
-        "Italian": r"\bitalian\b | 이탈리아어",
-        "Portuguese": r"\bportuguese\b | 포르투갈어",
-        "Russian": r"\brussian\b | 러시아어",
-        "Vietnamese": r"\bvietnamese\b | 베트남어",
-        "Thai": r"\bthai\b | 태국어",
-        "Arabic": r"\barabic\b | 아랍어",
-        "Hindi": r"\bhindi\b | 힌디어",
-        "Indonesian": r"\bindonesian\b | 인도네시아어",
-        "Latin": r"\blatin\b(?!\ america) | 라틴어",
-        "Dutch": r"\bdutch\b | 네덜란드어",
-        "Turkish": r"\bturkish\b | 튀르키예어 | 터키어",
-        "Greek": r"\bgreek\b | 그리스어",
-        "Polish": r"\bpolish\b(?!\ (?:shoes|the)) | 폴란드어",
-        "Swedish": r"\bswedish\b | 스웨덴어",
-    }
-)
+KOREAN_NAMES = {
+    "english": "영어 | 영문", "korean": "한국어 | 국문 | 한글로 | 우리말", "japanese": "일본어 | 일어로 | 일어를", "chinese": "중국어 | 중문", "spanish": "스페인어",
+    "mandarin": "만다린", "french": "프랑스어 | (?<![가-힣])불어", "german": "독일어", "italian": "이탈리아어", "portuguese": "포르투갈어", "russian": "러시아어", "vietnamese": "베트남어",
+    "thai": "태국어", "arabic": "아랍어", "hindi": "힌디어", "indonesian": "인도네시아어", "latin": "라틴어", "dutch": "네덜란드어", "turkish": "터키어 | 튀르키예어",
+    "greek": "그리스어", "polish": "폴란드어", "swedish": "스웨덴어",
+}  # fmt: skip
+# after these a word like "Thai" is no language: "Thai curry", "an Italian licence"
+NO_LANGUAGE = r"(?!\ (?:food|curry|restaurant|licen[cs]e|driving|passport|visa|citizen|people|compan|war|history|culture|fries|toast|press|shoes|the|america))"
+NAMED = Marks({name: rf"\b{name}\b{NO_LANGUAGE} | {korean}" for name, korean in KOREAN_NAMES.items()})
 
 
 def language(a: str, b: str) -> str | None:

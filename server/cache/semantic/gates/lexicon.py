@@ -1,7 +1,7 @@
 """Word lists of one language: what means the same, what is opposite, what carries no content. The lists are text files in ../data.
 
 A file has sections: [same] (a line of words or phrases that are interchangeable in a question), [opposite] (two such lists with | between),
-[generic] (words that a question may have or lack), [function] (grammar), [negation]. A word may stand in several lines.
+[light] (general words that one question may have without the other), [generic] (words that carry no content), [function] (grammar), [negation]. A word may stand in several lines.
 An opposite holds for the whole line of [same] whose first word it names: "remove" opposes "add", and so does "get rid of".
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 DATA = Path(__file__).resolve().parent.parent / "data"
@@ -25,14 +25,19 @@ class Lexicon:
 
     meanings: dict[Phrase, frozenset[str]]  # the lines of [same] that it stands in
     poles: dict[Phrase, frozenset[Pole]]  # (line of [opposite], side -1 or 1)
+    light: frozenset[Phrase]
     generic: frozenset[Phrase]
     function: frozenset[Phrase]
     negation: frozenset[Phrase]
-    longest: int  # words of the longest phrase
 
-    @property
+    @cached_property
+    def longest(self) -> int:
+        """Words of the longest phrase."""
+        return max((len(phrase) for phrase in self.every), default=1)
+
+    @cached_property
     def every(self) -> frozenset[Phrase]:
-        return frozenset([*self.meanings, *self.poles]) | self.generic | self.function | self.negation
+        return frozenset([*self.meanings, *self.poles]) | self.light | self.generic | self.function | self.negation
 
 
 def sections(text: str) -> dict[str, list[str]]:
@@ -64,13 +69,14 @@ def lexicon(language: str, normal: Callable[[str], Phrase]) -> Lexicon:
         for phrase in line:
             meanings[phrase].add(f"={number}")
     opposite = [[phrases(words) for words in line.split("|")] for line in parts.get("opposite", [])]
-    rest = [flat(name) for name in ("generic", "function", "negation")]
     poles = _poles(same, opposite)
     return Lexicon(
         {phrase: frozenset(lines) for phrase, lines in meanings.items()},
         poles,
-        *rest,
-        longest=max((len(phrase) for phrase in [*meanings, *poles, *rest[0], *rest[1], *rest[2]]), default=1),
+        light=flat("light"),
+        generic=flat("generic"),
+        function=flat("function"),
+        negation=flat("negation"),
     )
 
 

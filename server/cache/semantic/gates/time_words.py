@@ -20,12 +20,12 @@ TIMES = Marks(
         "ago": r"\bago\b | \d\s?(?:일|년|주|개월|시간|달|분)\s?전(?!환|화|체|기|송|달) | 며칠\s전",
         "before": r"\bbefore\b | \bprior\ to\b | 기\s?전에 | [가-힣]\s전에 | (?<=[가-힣])전에(?=\s|$) | 이전에",
         "after": r"\bafter\b(?!\ tomorrow) | \bonce\ i\b | [은ㄴ]\s?[후뒤]에? | 고\s?나서 | \s후에?(?=\s|$) | 이후 | [한된난온간은운든킨룬]\s?[다뒤]?[음]?\s?[뒤후]에?",
-        "during": r"\bduring\b | \bwhile\b | 도중 | 동안에 | 중에",
+        "during": r"\bduring\ (?:the\ )?(?:call|flight|exam|meeting|class|trial|movie|war|test|interview|night|day|sleep|meal)\b | 도중 | 동안에 | 중에",
         "until": r"\buntil\b | \btill\b",
         "since": r"\bsince\b",
         "already": r"\balready\b | 이미 | 벌써",
         "yet": r"\byet\b | \bstill\b | 아직 | 여전히",
-        "daily": r"\b(?:daily|every\ day|each\ day|per\ day|a\ day)\b | 매일 | 날마다 | 하루에 | 일일",
+        "daily": r"\b(?:daily|every\ day|each\ day|per\ day|a\ day)\b(?!\ (?:a|of|per)\b) | 매일 | 날마다 | 하루에 | 일일",
         "weekly": r"\b(?:weekly|every\ week|each\ week|per\ week|a\ week|once\ a\ week)\b | 매주 | 주마다 | 일주일에 | 한\s?주에 | 주간",
         "monthly": r"\b(?:monthly|every\ month|each\ month|per\ month|a\ month)\b | 매달 | 매월 | 달마다 | 한\s?달에 | 월간",
         "yearly": r"\b(?:yearly|annual|annually|every\ year|each\ year|per\ year|a\ year)\b | 매년 | 해마다 | 일\s?년에 | 연간",
@@ -43,13 +43,13 @@ TIMES = Marks(
         "new year": r"\bnew\ year | (?<![가-힣])설날 | 새해",
         "permanently": r"\bpermanent(?:ly)?\b | \bforever\b | \bfor\ good\b | 영구 | 영원 | 아예 | 완전히",
         "temporarily": r"\btemporar(?:y|ily)\b | \bfor\ a\ while\b | 임시 | 일시 | 잠시 | 잠깐 | 당분간",
-        "recently": r"\brecent(?:ly)?\b | \blately\b | 최근 | 요즘 | 요새",
+        "recently": r"(?<!most\ )\brecent(?:ly)?\b | \blately\b | 최근 | 요즘 | 요새",
         "soon": r"\bsoon\ after\b | 곧(?=\s)",
     }
 )  # fmt: skip
 PAST = re.compile(r"\b(?:was|were|did|used to)\b")
 PRESENT = re.compile(r"\b(?:is|are|am|do|does)\b")
-FUTURE_BE = re.compile(r"\b(?:will be|going to be)\b")
+FUTURE_BE = re.compile(r"\b(?:will (?:\w+ ){0,3}?be|going to be)\b")
 FUTURE = re.compile(r"\b(?:will|going to)\b")
 PAST_ENDING = re.compile(
     r"[\uac00-\ud7a3]*?([았었였했갔됐왔샀봤졌났켰랐겼렸])(?:나요|습니까|어요|어|습니다|는지|을까|을까요|죠|는가|니|냐)[?？.!\s]*$"
@@ -76,7 +76,7 @@ def tense(text: str) -> str:
         return "past" if PAST_ENDING.search(reading.folded) else "present" if PLAIN_ENDING.search(reading.folded) else ""
     past, present = bool(PAST.search(reading.folded)), bool(PRESENT.search(reading.folded))
     if FUTURE_BE.search(reading.folded):
-        return "" if past or present else "future"
+        return "" if past else "future"
     if FUTURE.search(reading.folded):
         return ""
     return "" if past == present else "past" if past else "present"

@@ -13,6 +13,7 @@ class Unit:
     meanings: frozenset[str]
     poles: frozenset[tuple[int, int]] = frozenset()  # (axis, side) of the opposites that it stands on
     content: bool = True  # must be found in the other question too
+    light: bool = False  # content so general that one question may have it without the other
     negation: bool = False
     role: str = ""  # "from", "to", "than", "before", "after", "by", "with", "subject", "object", ...
 
