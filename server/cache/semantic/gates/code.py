@@ -8,7 +8,7 @@ from functools import lru_cache
 from server.cache.semantic.gates.reading import read
 
 IDENTIFIERS = [
-    re.compile(pattern)
+    re.compile(pattern, re.ASCII)
     for pattern in (
         r"`([^`]+)`",
         r"\b[A-Za-z]\w*_\w+\b",  # snake_case

@@ -56,7 +56,7 @@ SUFFIXES = [
     ("ables", "able"), ("sses", "ss"), ("xes", "x"), ("ches", "ch"), ("shes", "sh"), ("es", ""), ("s", ""), ("e", ""),
 ]  # fmt: skip
 SHORT = frozenset("ings ing ies ied edly ed sses xes ches shes es s e ment ments ly".split())
-STEMS = frozenset(IRREGULAR.values())
+KEPT = frozenset(word for word, base in IRREGULAR.items() if word == base)
 WORD = re.compile(r"[^\W_]+(?:[-.][^\W_]+)*", re.UNICODE)
 
 
@@ -64,7 +64,7 @@ WORD = re.compile(r"[^\W_]+(?:[-.][^\W_]+)*", re.UNICODE)
 def stem(word: str) -> str:
     """What is left of a lower-case word without its ending; the same for all forms of a word, not itself always a word."""
     word = IRREGULAR.get(word, word)
-    if word in STEMS or len(word) < 4 or not word.isascii() or not word.isalpha() or word.endswith(("ss", "us", "is")):
+    if word in KEPT or len(word) < 4 or not word.isascii() or not word.isalpha() or word.endswith(("ss", "us", "is")):
         return word
     for suffix, instead in SUFFIXES:
         if word.endswith(suffix):

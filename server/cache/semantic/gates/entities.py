@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from server.cache.semantic.gates.english import expand, stem, words_of_english
 from server.cache.semantic.gates.korean import words_of_korean
+from server.cache.semantic.gates.quantities import UNITS
 from server.cache.semantic.gates.reading import QUOTED, read
 
 ADDRESS = re.compile(
@@ -42,7 +43,7 @@ def names(text: str) -> frozenset[frozenset[str]]:
         if not shouting:
             found |= {word for match in CAPITALISED.findall(expand(raw)) for word in match.split()}
             found |= set(ACRONYM.findall(raw))
-    forms = {_forms(word.strip("'.-"), read(text).language == "ko") for word in found if word not in COMMON}
+    forms = {_forms(word.strip("'.-"), read(text).language == "ko") for word in found if word not in COMMON and word.casefold() not in UNITS}
     forms |= {frozenset({match.casefold().rstrip(".,?!)")}) for match in ADDRESS.findall(read(text).raw)}
     return frozenset(form for form in forms if form)
 

@@ -19,7 +19,7 @@ FORMS = Marks(
         "numbered": r"\bnumbered\b | 번호를?\s?(?:매|붙)",
         "step by step": r"\bstep[\ -]by[\ -]step\b | 단계별 | 차근차근 | 순서대로\s설명",
         "paragraph": r"\b(?:as|in)\ (?:a\ |one\ )?(?:paragraph|prose)s? | 줄글 | 서술형",
-        "short": r"\b(?:brief(?:ly)?|short(?:ly)?\ (?:answer|explanation|summary|version|overview)|concise(?:ly)?|in\ short|in\ a\ nutshell|quick\ (?:summary|overview)|in\ a\ few\ words|keep\ it\ short)\b | 짧게 | 간략 | 간단히 | 간단하게 | 짧은\s(?:요약|설명|답)",
+        "short": r"\b(?:brief(?:ly)?|short(?:ly)?\ (?:answer|explanation|summary|version|overview)|concise(?:ly)?|in\ short|in\ a\ nutshell|quick\ (?:summary|overview)|in\ a\ few\ words|keep\ it\ short)\b | 짧게\s(?:써|쓰|요약|설명|답|정리|작성|줄|말|알려) | 간략 | 간단히 | 간단하게 | 짧은\s(?:요약|설명|답)",
         "detailed": r"\b(?:detailed|in\ detail|in[\ -]depth|thorough(?:ly)?|comprehensive(?:ly)?|long\ (?:answer|explanation|version)|at\ length)\b | 자세히 | 자세하게 | 상세 | 구체적 | 길게\s(?:설명|써|답) | 심층",
         "formal": r"(?<!in)\bformal(?:ly)?\b | \bprofessional\ tone | 격식 | 존댓말 | 정중 | 공식적 | 높임말",
         "informal": r"\b(?:informal(?:ly)?|casual(?:ly)?|friendly\ tone)\b | 반말 | 친근 | 캐주얼 | 편하게\s(?:써|말)",

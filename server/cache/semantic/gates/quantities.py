@@ -102,7 +102,7 @@ PATTERNS = [
     ("days", rf"(?P<n>{'|'.join(DAYS)})(?![가-힣]{{2}}리)"),
     ("native", rf"(?<![가-힣])(?P<n>{_native})\s?(?P<unit>{'|'.join(_hangul)})(?P<half>\s?반)?"),
     ("native_alone", r"(?<![가-힣])(?P<n>하나|둘|셋|넷|다섯|여섯|일곱|여덟|아홉)(?=$|[\s만을를이가은는로도])"),
-    ("sino", rf"(?<![가-힣])(?P<n>{_sino}+)(?P<scale>만|억)?\s?(?P<unit>개월|년|분|원|퍼센트|프로|킬로|미터|인분|층|박|도|주|리터|그램|세|센티|달러)(?=$|[\s은는이가을를에의로도만까부짜씩동간안])"),
+    ("sino", rf"(?<![가-힣])(?P<n>{_sino}+)(?P<scale>만|억)?\s?(?P<unit>개월|년|분|원|퍼센트|프로|킬로|미터|인분|층|박|주|리터|그램|세|센티|달러)(?=$|[\s은는이가을를에의로도만까부짜씩동간안])"),
 ]  # fmt: skip
 FINDERS = [(kind, re.compile(pattern)) for kind, pattern in PATTERNS]
 MULTIPLES = {"twice": 2, "once": 1, "double": 2, "triple": 3}

@@ -17,10 +17,14 @@ INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufe
 QUOTED = re.compile(r"```.+?```|`[^`]+`|\"[^\"]+\"|“[^”]+”|‘[^’]+’|『[^』]+』|「[^」]+」|(?<![\w])'[^']+'(?!\w)", re.DOTALL)
 # names with a number in them, which is no quantity
 NUMBERED = [
+    (re.compile(r"\bworld war (?:i|one|1)\b|\bfirst world war\b|\bww1\b"), "wwone"),
+    (re.compile(r"\bworld war (?:ii|two|2)\b|\bsecond world war\b|\bww2\b"), "wwtwo"),
+    (re.compile(r"\blike i(?: a|')?m (?:five|5)(?: years old)?\b|\beli5\b"), "simply"),
     (re.compile(r"\b(?:2fa|mfa|two[- ](?:factor|step)(?: (?:auth(?:entication)?|verification|login))?|2[- ](?:factor|step)(?: (?:auth(?:entication)?|verification|login))?)\b"), "twofactor"),
     (re.compile(r"2단계\s?(?:인증|보안|로그인)|이중\s?인증|2차\s?인증|투팩터\s?(?:인증)?|이단계\s?인증|2fa"), "이중인증"),
     (re.compile(r"\b(?:mp[34]|h264|a4|usb ?3|s3|ec2|b2b|b2c|5g|4g|lte|covid[- ]?19|office 365|windows \d+)\b"), lambda match: re.sub(r"[\d\s-]", lambda c: "abcdefghij"[int(c[0])] if c[0].isdigit() else "", match[0])),
 ]  # fmt: skip
+AMERICA = re.compile(r"\bU\.?S\.?(?:A\b\.?)?(?=[\s?.,!]|$)")  # else "us"
 PUNCTUATION = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "，": ",", "？": "?"})
 
 
@@ -47,6 +51,7 @@ def read(text: str) -> Reading:
     raw = INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).strip()
     quoted = tuple(match.strip("`\"'“”‘’『』「」 \n") for match in QUOTED.findall(raw))
     language = language_of(QUOTED.sub(" ", raw)) or language_of(raw)
+    raw = AMERICA.sub("USA", raw)
     folded = raw.translate(PUNCTUATION).casefold()
     if language == "en":
         folded = expand(folded)

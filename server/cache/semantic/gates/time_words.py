@@ -54,8 +54,9 @@ FUTURE = re.compile(r"\b(?:will|going to)\b")
 PAST_ENDING = re.compile(
     r"[\uac00-\ud7a3]*?([았었였했갔됐왔샀봤졌났켰랐겼렸])(?:나요|습니까|어요|어|습니다|는지|을까|을까요|죠|는가|니|냐)[?？.!\s]*$"
 )
+BEFORE_A_TIME = re.compile(r"([가-힣])\s(?:날짜|시점|시간|시기|날|해)(?=[가이는을를\s?]|$)")
 PLAIN_ENDING = re.compile(
-    r"(?:하|되|오|가|나|주|열|있|리|지)(?:나요|는지|는가|니|냐)[?？.!\s]*$|[ㅂ습]니까[?？.!\s]*$|(?:합|됩|옵|갑|립|줍)니까[?？.!\s]*$"
+    r"(?<=[가-힣])[될할울릴올갈날]까요[?？.!\s]*$|(?:하|되|오|가|나|주|열|있|리|지)(?:나요|는지|는가|니|냐)[?？.!\s]*$|[ㅂ습]니까[?？.!\s]*$|(?:합|됩|옵|갑|립|줍)니까[?？.!\s]*$"
 )
 
 
@@ -73,6 +74,10 @@ def tense(text: str) -> str:
     """ "past", "present" or "future" of the question's own verb; "" where it cannot be told or does not matter."""
     reading = read(text)
     if reading.language == "ko":
+        if (match := BEFORE_A_TIME.search(reading.folded)) and ord(match[1]) >= 0xAC00:
+            final = (ord(match[1]) - 0xAC00) % 28  # 4: ㄴ, as in 나온; 8: ㄹ, as in 나올
+            if match[1] == "는" or final in (4, 8):
+                return "past" if final == 4 and match[1] != "는" else "present"
         return "past" if PAST_ENDING.search(reading.folded) else "present" if PLAIN_ENDING.search(reading.folded) else ""
     past, present = bool(PAST.search(reading.folded)), bool(PRESENT.search(reading.folded))
     if FUTURE_BE.search(reading.folded):
