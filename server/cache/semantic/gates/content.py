@@ -7,10 +7,13 @@ they stand where the other has a different word.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from server.cache.semantic.gates.reading import read
 from server.cache.semantic.gates.unit import Unit
+
+DENIES = re.compile(r"\b(?:not|no|cannot|without)\b|[안못않없]")
 
 
 def content(a: str, b: str) -> str | None:
@@ -18,13 +21,27 @@ def content(a: str, b: str) -> str | None:
     one, other = read(a).units, read(b).units
     only_a, only_b = left_over(one, other), left_over(other, one)
     heavy = [[unit.text for unit in side if not unit.light] for side in (only_a, only_b)]
-    if any(heavy):
+    if any(heavy) and not _one_more_word(one, other, only_a, only_b):
         return "; ".join(f"only one has {', '.join(side[:3])}" for side in heavy if side)
     for first in only_a:
         for second in only_b:
             if _same_place(first, one, second, other):
                 return f"{first.text} in one, {second.text} in the other"
     return None
+
+
+def _one_more_word(one: tuple[Unit, ...], other: tuple[Unit, ...], only_a: list[Unit], only_b: list[Unit]) -> bool:
+    """One question has one word more, which the lists know and which is no side of an opposite, and the rest is worded in another way.
+
+    Where the rest is the same word for word, the one more narrows the question ("shoes", "worn shoes") and counts.
+    """
+    heavy = [unit for unit in (*only_a, *only_b) if not unit.light]
+    if len(heavy) != 1 or heavy[0].poles or not any(meaning.startswith("=") for meaning in heavy[0].meanings):
+        return False
+    if DENIES.search(heavy[0].text):
+        return False
+    words = [[unit.text for unit in units if unit.content and unit not in heavy] for units in (one, other)]
+    return words[0] != words[1]
 
 
 def left_over(units: Iterable[Unit], others: tuple[Unit, ...]) -> list[Unit]:

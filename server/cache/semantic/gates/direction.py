@@ -21,6 +21,10 @@ def _roles(reading: Reading) -> list[Unit]:
 
 def _exchanged(one: Reading, other: Reading) -> str | None:
     """Two words have taken each other's place: "from A to B" and "from B to A"."""
+    for x in _roles(one) if one.language != "ko" else []:
+        for y in _roles(other):
+            if x.same(y) and {x.role, y.role} == {"from", "to"} and not any(x.same(u) and u.role == x.role for u in other.units):
+                return f"{x.role} {x.text} in one, {y.role} it in the other"
     pairs = [(x, y) for x in _roles(one) for y in _roles(other) if x.same(y) and x.role != y.role]
     for i, (x, y) in enumerate(pairs):
         for p, q in pairs[i + 1 :]:

@@ -116,6 +116,8 @@ PREPOSITIONS = {
     "on": "on", "onto": "to", "except": "except", "excluding": "except", "in": "in", "of": "of", "off": "from", "out of": "from", "via": "via",
 }  # fmt: skip
 
+DETERMINERS = frozenset("the a an my your our his her their this that".split())
+
 
 @cache
 def words_of_english() -> Lexicon:
@@ -137,6 +139,8 @@ def english_units(text: str) -> tuple[Unit, ...]:
         negation = phrase in lists.negation and not (known and size > 1)
         if surface in PREPOSITIONS:
             role = PREPOSITIONS[surface]
+            if surface == "to" and words[i + 1 : i + 2] and words[i + 1] not in DETERMINERS:
+                role = "toward"  # "to the phone" is a place; "to reset" is not, "miles to kilometers" may be
         units.append(
             Unit(
                 surface,

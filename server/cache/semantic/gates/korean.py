@@ -50,6 +50,19 @@ AFTER_STEM = re.compile(
     + ")(?![\u11a8-\u11aa\u11ac-\u11ae\u11b0-\u11b6\u11ba\u11bc-\u11ff]).*$|^[\u11ab\u11af\u11b7\u11b8\u11bb]?$",
     re.DOTALL,
 )
+# the whole of what may follow a stem of one syllable, which would else be found at the beginning of many nouns
+AFTER_SHORT_STEM = re.compile(
+    "^[\u11ab\u11af\u11b7\u11b8\u11bb]?(?:"
+    + "|".join(
+        unicodedata.normalize("NFD", s)
+        for s in """는 은 을 고 면 지 기 나 니 서 도 야 요 게 자 던 어 아 려면 으려면 려고 으려고 러 는데 은데 나요 까요 을까요 가요 은가요 는가요 어요 아요 어서 아서 여서
+        어도 아도 어야 아야 습니다 습니까 니다 니까 세요 으세요 시면 시나요 줘 줘요 주세요 줄래 줄까요 달라고 데 다 다가 다면 거나 면서 며 든지 도록 는지 은지 을지 지요 죠 네요 잖아요
+        었어요 았어요 었나요 았나요 었습니다 았습니다 었는데 았는데 었을 았을 었던 았던 어진 아진 지는 지지 기가 기를 기는 기에 기도 기만 는게 는건 는법 다는 다고 라고 라는 요즘 구나 려 려는
+        어지는 아지는 어지나요 봐 봐요 본 보려면 볼까요 놓고 두려면 둔 두면 버렸어요 버려요 버리면 있나요 있어요 있는 있을까요 없나요 없어요 없는 여 였어요 였나요 여요 여야 여도 자마자
+        으면 으니 음 음을 라 라요 을때 는중 는곳 은곳 시오 십시오 ᆫ가요 긴 길 질 진 졌 져 져요 져서 졌어요 졌는데 지려면 짐""".split()
+    )
+    + ")?(?:요)?$"
+)
 TOKEN = re.compile(r"[가-힣ㄱ-ㅣ]+|[^\W_가-힣ㄱ-ㅣ]+(?:[-.'][^\W_가-힣]+)*")
 HANGUL = re.compile("[가-힣]")
 WORDS_OVER_A_SPACE = 3
@@ -103,6 +116,9 @@ def korean_units(text: str) -> tuple[Unit, ...]:
             done = word.endswith("-") or _ends(word, rest)
             units.append(_unit(word, rest if done and not word.endswith("-") else ""))
             token = "" if done else rest
+    for at, unit in enumerate(units[1:]):
+        if unit.text == "대신" and units[at].content:
+            units[at] = replace(units[at], role="instead")
     return tuple(units)
 
 
@@ -113,7 +129,7 @@ def _known(token: str, following: list[str]) -> tuple[str, str, int] | None:
         if letters.startswith(start):
             left = letters[len(start) :]
             if word.endswith("-"):
-                if AFTER_STEM.match(left):
+                if (AFTER_STEM if len(word) > 2 else AFTER_SHORT_STEM).match(left):
                     return word, "", 0
             elif not "\u11a8" <= left[:1] <= "\u11ff":  # else the word ends inside a syllable
                 rest = unicodedata.normalize("NFC", left)

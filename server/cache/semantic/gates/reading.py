@@ -16,6 +16,7 @@ from server.cache.semantic.gates.unit import Unit
 INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufe00-\ufe0f]")
 QUOTED = re.compile(r"```.+?```|`[^`]+`|\"[^\"]+\"|“[^”]+”|‘[^’]+’|『[^』]+』|「[^」]+」|(?<![\w])'[^']+'(?!\w)", re.DOTALL)
 # names with a number in them, which is no quantity
+KEPT_FROM = re.compile(r"\b(?:keep|stop|prevent)s? ((?:\w+ ){1,3})from (\w+ing)\b")
 NUMBERED = [
     (re.compile(r"\bworld war (?:i|one|1)\b|\bfirst world war\b|\bww1\b"), "wwone"),
     (re.compile(r"\bworld war (?:ii|two|2)\b|\bsecond world war\b|\bww2\b"), "wwtwo"),
@@ -54,7 +55,7 @@ def read(text: str) -> Reading:
     raw = AMERICA.sub("USA", raw)
     folded = raw.translate(PUNCTUATION).casefold()
     if language == "en":
-        folded = expand(folded)
+        folded = KEPT_FROM.sub(r"\1not \2", expand(folded))
     for name, instead in NUMBERED:
         folded = name.sub(instead, folded)
     dates, spans = when.find(folded)

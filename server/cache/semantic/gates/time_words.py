@@ -47,7 +47,8 @@ TIMES = Marks(
         "soon": r"\bsoon\ after\b | 곧(?=\s)",
     }
 )  # fmt: skip
-PAST = re.compile(r"\b(?:was|were|did|used to)\b")
+PAST = re.compile(r"\b(?:was|were|did|had|used to)\b")
+MODAL = re.compile(r"\b(?:should|can|could|may|might|must|would|need)\b")
 PRESENT = re.compile(r"\b(?:is|are|am|do|does)\b")
 FUTURE_BE = re.compile(r"\b(?:will (?:\w+ ){0,3}?be|going to be)\b")
 FUTURE = re.compile(r"\b(?:will|going to)\b")
@@ -84,4 +85,6 @@ def tense(text: str) -> str:
         return "" if past else "future"
     if FUTURE.search(reading.folded):
         return ""
-    return "" if past == present else "past" if past else "present"
+    if past and not present and not MODAL.search(reading.folded):
+        return "past"
+    return "present" if not past and (present or MODAL.search(reading.folded)) else ""
