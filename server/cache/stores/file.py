@@ -64,8 +64,15 @@ class Link:
         if is_broken(error):
             self.close()
             self._set_aside(error)
-        elif code & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL):
+        elif code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_FULL):
+            self._say(error)
+        else:
             self._down(error)
+
+    def succeeded(self) -> None:
+        if self._said:
+            log.warning("cache: %s is in use again", self.path)
+            self._said = False
 
     def moved(self) -> bool:
         """Whether the path now names another file, or none; then this one is closed."""
@@ -96,9 +103,6 @@ class Link:
         except (OSError, sqlite3.Error) as error:
             self._down(error)
             raise StoreDown(str(error)) from error
-        if self._said:
-            log.warning("cache: %s is in use again", self.path)
-            self._said = False
         self._pause = FIRST_PAUSE
         self.openings += 1
         self.up = True
@@ -136,6 +140,9 @@ class Link:
         self.close()
         self._retry_at = time.monotonic() + self._pause
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        self._say(error)
+
+    def _say(self, error: BaseException) -> None:
         if not self._said:
             log.warning("cache: %s cannot be used (%s); requests go on without it, and it is tried again", self.path, error)
             self._said = True

@@ -38,7 +38,7 @@ class Levels:
         self.memory = memory
         self.deadline = deadline
         self.counters = Counters()
-        self._alone = isinstance(store, MemoryStore)
+        self._alone = isinstance(store, MemoryStore) and store.memory is memory
         self._epoch = 0  # rises with every flush: what was read before one is not kept after it
         self._ping: asyncio.Task[None] | None = None
         self._breaker = Breaker(lambda seconds, then: asyncio.get_running_loop().call_later(seconds, then), self._start_ping)

@@ -7,6 +7,7 @@ interpreter's lock, cost more than SQLite does.
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import sqlite3
 import threading
@@ -21,6 +22,8 @@ from server.cache.stores.filter import KeyFilter
 MOST_KEYS = 64  # in one statement
 NOTICE = 0.1  # seconds between looks at what others have changed
 LOADED_AT_ONCE = 5000  # keys; between these look-ups are answered
+
+log = logging.getLogger("sllm")
 
 Asked = tuple[bytes, "asyncio.Future[Row | None]"]
 Answer = tuple["asyncio.Future[Row | None]", Row | StoreDown | None]
@@ -77,7 +80,11 @@ class Reader(threading.Thread):
             if first is None or not self._look_up(first):
                 return False
         if time.monotonic() >= self._notice_at:
-            self._notice()
+            try:
+                self._notice()
+            except Exception:
+                log.exception("cache: %s", self.link.path)
+                self._count_error()
             self.opened.set()
             self._notice_at = time.monotonic() + NOTICE
         return True
@@ -104,7 +111,7 @@ class Reader(threading.Thread):
             rows = {row.key: row for row in tables.look_up(self.link.connection(), [key for key, _ in batch])}
         except StoreDown as error:
             return [(future, error) for _, future in batch]
-        except sqlite3.Error as error:
+        except Exception as error:  # the thread must go on: others wait
             self._count_error()
             self.link.failed(error)
             down = StoreDown(str(error))
@@ -119,6 +126,7 @@ class Reader(threading.Thread):
             connection = link.connection()
             if link.openings != self._openings:
                 self._begin(connection)
+                link.succeeded()
             version = connection.execute("pragma data_version").fetchone()[0]
             if version != self._version:
                 self._version = version

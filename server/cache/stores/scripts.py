@@ -94,7 +94,7 @@ return evicted
 """
 )
 
-# ARGV: partition, key, data, bytes beside the data, most bytes. Returns how many rows were evicted.
+# ARGV: partition, key, data, bytes beside the data, most bytes, the first cursor. Returns how many rows were evicted.
 PUT_QUESTION = (
     _REMOVE
     + """
@@ -109,6 +109,7 @@ local size, group = tonumber(string.sub(row, 1, colon - 1)), string.sub(row, col
 redis.call('HSET', at..'rows', key, (size + more)..':'..group)
 redis.call('HINCRBY', at..'groups', group, more)
 redis.call('INCRBY', at..'bytes', more)
+redis.call('SET', at..'cursor', ARGV[6], 'NX')
 redis.call('ZADD', at..'q:'..partition, redis.call('INCR', at..'cursor'), key)
 redis.call('HSET', at..'d:'..partition, key, data)
 redis.call('SADD', at..'k:'..key, partition)

@@ -38,6 +38,7 @@ from server.cache.stores.writer import Done, Flush, Job, Writer
 QUEUED_ROWS = 20_000
 QUEUED_BYTES = 64 * 2**20
 OPENING = 2.0  # seconds that `open` waits for the file's keys
+STATS = 2.0  # seconds that `stats` waits for the writer
 CLOSING = 5.0  # seconds that `close` waits for the writer
 
 
@@ -132,8 +133,9 @@ class SQLite:
             return self._stats(True, entries, tables.used_bytes(connection), groups, tables.question_count(connection))
 
         try:
-            found: StoreStats = await self._written(Job(read, future=self._loop.create_future()))
-        except StoreDown:
+            async with asyncio.timeout(STATS):
+                found: StoreStats = await self._written(Job(read, future=self._loop.create_future()))
+        except (StoreDown, TimeoutError):
             return self._stats(False)
         return found
 

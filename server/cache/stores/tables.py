@@ -31,6 +31,9 @@ create table counts(name blob not null, field text not null, n integer not null,
 create table flushes(id integer primary key autoincrement, model text, namespace text, at real not null, writer integer not null);
 """
 
+# The questions of a file begun anew are newer than those of the one before: ids begin at the milliseconds since 1970.
+CURSOR = "insert into sqlite_sequence(name, seq) values ('questions', cast((julianday('now') - 2440587.5) * 86400000 as integer));"
+
 
 def prepare(connection: sqlite3.Connection) -> None:
     """Settings of the connection; the tables, where the file is new. Raises sqlite3.Error, a file of another kind included."""
@@ -49,7 +52,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     one("pragma temp_store = memory")
     if new:
         connection.executescript(
-            f"begin immediate; {SCHEMA} pragma application_id = {APPLICATION}; pragma user_version = {VERSION}; commit;"
+            f"begin immediate; {SCHEMA} {CURSOR} pragma application_id = {APPLICATION}; pragma user_version = {VERSION}; commit;"
         )
 
 

@@ -207,7 +207,7 @@ class Valkey:
         if not self.up or len(self._jobs) >= QUEUED_ROWS:
             self.tally.dropped += 1
             return
-        self._enqueue(call("put_question", partition, key, data, ROOM, self.max_bytes))
+        self._enqueue(call("put_question", partition, key, data, ROOM, self.max_bytes, int(self.clock() * 1000)))
 
     async def questions(self, partition: bytes, after: int) -> list[tuple[int, bytes, bytes]]:
         await self._writer.over()
@@ -315,6 +315,9 @@ class Valkey:
                     await self._keep_house()
             except StoreDown as error:
                 self._went_down(error)
+            except Exception as error:
+                log.exception("cache: %s", self._server.address)
+                self._went_down(StoreDown(str(error)))
 
     async def _look(self) -> None:
         """Whether it is there, and what is new. Raises StoreDown."""

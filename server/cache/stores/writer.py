@@ -20,6 +20,7 @@ MOST_JOBS = 2000  # in one transaction
 MOST_BYTES = 8 * 2**20  # of values in one transaction, or an eighth of the store
 HOUSEKEEPING = 1.0  # seconds
 REMOVED_AT_ONCE = 500  # rows in one transaction that expire or are flushed
+RETURNED = 1000  # pages given back to the disk after a flush of a part
 LARGEST_SHARE = 4  # a row above a quarter of the store is not kept
 
 Done = tuple["asyncio.Future[Any]", Any]  # the outcome, or a StoreDown
@@ -121,13 +122,15 @@ class Writer(threading.Thread):
             for job in batch:
                 if isinstance(job, Flush) and job.future is not None:
                     outcomes.append((job.future, self._flush(connection, job)))
-        except (StoreDown, sqlite3.Error) as error:
-            if isinstance(error, sqlite3.Error):
+        except Exception as error:  # whatever it is, the thread must go on
+            if not isinstance(error, StoreDown):
                 self.tally.errors += 1
                 self.link.failed(error)
             self.tally.dropped += len(rows)
             down = StoreDown(str(error))
             outcomes = [(job.future, down) for job in waiting if job.future is not None]
+        else:
+            self.link.succeeded()
         self._finished(rows, outcomes)
 
     def _do(self, connection: sqlite3.Connection, jobs: Sequence[Job], rows: Sequence[Row]) -> list[Any]:
@@ -162,7 +165,8 @@ class Writer(threading.Thread):
             with _transaction(connection):
                 removed = tables.flush(connection, job.model, job.namespace, last, REMOVED_AT_ONCE)
             count += removed
-        connection.execute("pragma incremental_vacuum").fetchall()  # the disk gets its space back
+        all_of_it = job.model is None and job.namespace is None  # free pages among used ones are used again; moving them costs
+        connection.execute(f"pragma incremental_vacuum({0 if all_of_it else RETURNED})").fetchall()  # the disk gets its space back
         return count
 
     def _keep_house(self) -> None:
@@ -173,7 +177,7 @@ class Writer(threading.Thread):
                     self.tally.expired += tables.expire(connection, self.clock(), REMOVED_AT_ONCE)
         except StoreDown:
             pass
-        except sqlite3.Error as error:
+        except Exception as error:
             self.tally.errors += 1
             self.link.failed(error)
 
