@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence, Set
 from typing import Literal, NamedTuple
 
 from server.cache.entry import Entry
@@ -55,19 +55,22 @@ class Flight:
     abandon: Callable[[], None] | None = None  # set when the leader's client has left: ends the engine's work
     times: list[float] | None = None  # when each chunk came, where the pace is kept
 
+    chunks: Sequence[bytes] = ()
+    listeners: Set[Follower] = frozenset()
+
     def __init__(self, key: bytes, usage: bool, most: int, attempts: int = 0) -> None:
         self.key = key
         self.usage = usage
         self.most = most  # bytes that are noted for those who come late
         self.attempts = attempts  # generations of the same that have failed before
-        self.chunks: list[bytes] = []
-        self.listeners: set[Follower] = set()
         self.began = time.perf_counter()
 
     # the leader's side
 
     def feed(self, data: bytes) -> None:
         """Note what came of a stream."""
+        if not isinstance(self.chunks, list):
+            self.chunks = []  # not before: most answers are whole, and most flights are followed by nobody
         self.chunks.append(data)
         self.held += len(data)
         if self.times is not None:
@@ -96,7 +99,8 @@ class Flight:
         self.state = state
         self.open = False
         self.took = time.perf_counter() - self.began
-        self._wake()
+        if self.listeners:
+            self._wake()
 
     def hand_over(self) -> None:
         """From now on a task reads the stream, and the leader listens as the others do."""
@@ -128,9 +132,13 @@ class Flight:
     def leave(self, follower: Follower) -> None:
         """`follower` wants no more: answered, or its client left."""
         if follower in self.listeners:
-            self.listeners.discard(follower)
+            self.unlisten(follower)
             self.following -= 1
             self._check()
+
+    def unlisten(self, follower: Follower) -> None:
+        if isinstance(self.listeners, set):
+            self.listeners.discard(follower)
 
     def _check(self) -> None:
         if self.abandon is not None and not self.following and self.state == "running":
@@ -151,6 +159,8 @@ class Follower:
 
     def __init__(self, flight: Flight) -> None:
         self.flight = flight
+        if not isinstance(flight.listeners, set):
+            flight.listeners = set()
         flight.listeners.add(self)
 
     async def more(self) -> bytes:

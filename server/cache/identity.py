@@ -35,7 +35,7 @@ LARGE = 2  # of an integer beyond 64 bits
 MEMOISED = 2048  # bytes; larger bodies are digested anew each time
 
 
-class Origin(msgspec.Struct, frozen=True):
+class Origin(msgspec.Struct, frozen=True, cache_hash=True):
     """Everything that decides an answer and is not in the body."""
 
     tenant: str
@@ -70,10 +70,11 @@ def identify(path: str, body: bytes, origin: Origin, ask: Ask | None = None) -> 
     """
     if len(body) <= MEMOISED:
         return _memoised(path, body, origin, ask)
-    return _identify(path, body, origin, ask)
+    return identify_anew(path, body, origin, ask)
 
 
-def _identify(path: str, body: bytes, origin: Origin, ask: Ask | None) -> Identity | Uncacheable:
+def identify_anew(path: str, body: bytes, origin: Origin, ask: Ask | None = None) -> Identity | Uncacheable:
+    """The same without a memo, for a request that is hardly ever asked twice."""
     kind = KINDS.get(path)
     if kind is None:
         return Uncacheable(f"{path} is not cached")
@@ -99,7 +100,7 @@ def _identify(path: str, body: bytes, origin: Origin, ask: Ask | None) -> Identi
     return Identity(key, kind, sampled(fields, kind), ask(path, fields, origin) if ask is not None else None)
 
 
-_memoised = lru_cache(maxsize=2048)(_identify)
+_memoised = lru_cache(maxsize=2048)(identify_anew)
 
 
 def read(body: bytes) -> dict[str, Any] | Uncacheable:

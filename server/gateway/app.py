@@ -159,7 +159,7 @@ async def _tick(app: GatewayApp) -> None:
             for upstream in engine.upstreams:
                 upstream.pool.sweep(elapsed)
         if app.kept is not None:
-            app.kept.tick(len(app.inflight.calls))
+            app.kept.tick()
         app.metrics.flush(len(app.inflight.calls))
         if app.access_log is not None:
             app.access_log.flush()

@@ -13,10 +13,11 @@ from pathlib import Path
 class Broadcast:
     def __init__(self, file: Path) -> None:
         self.file = file
+        self.me = os.getpid()
         self.read = _size(file)  # what was flushed before this worker began is no business of its
 
     def tell(self, model: str | None, namespace: str | None) -> None:
-        line = json.dumps([os.getpid(), model, namespace]).encode() + b"\n"
+        line = json.dumps([self.me, model, namespace]).encode() + b"\n"
         descriptor = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(descriptor, line)  # one write: lines of several workers do not mix
@@ -33,7 +34,7 @@ class Broadcast:
         new = new[: new.rfind(b"\n") + 1]
         self.read += len(new)
         told = [json.loads(line) for line in new.splitlines()]
-        return [(model, namespace) for pid, model, namespace in told if pid != os.getpid()]
+        return [(model, namespace) for pid, model, namespace in told if pid != self.me]
 
 
 def _size(file: Path) -> int:

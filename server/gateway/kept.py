@@ -29,7 +29,7 @@ from server.settings import Cache, Settings
 if TYPE_CHECKING:
     from server.cache.semantic.serve import Asked
 
-BUSY, IDLE = 0.004, 0.05  # seconds of a tick for making entries: while requests run, and while none does
+LEAST, SPARE = 0.0005, 0.5  # seconds of a tick for making entries, however busy the process is; share of its spare time
 TELL = 10  # ticks between two looks at what was counted
 MOST_DRAFTS = 4096
 MOST_HELD = 32 * 2**20  # bytes of drafts; what comes beyond is not kept
@@ -75,6 +75,7 @@ class Kept:
         self.held = 0
         self.broadcast = broadcast
         self.ticks = 0
+        self.ticked = time.perf_counter(), time.process_time()
         self.learn: Callable[[Asked, Entry], None] | None = None  # the semantic cache's
         told = levels.store.on_flush  # the levels' own
 
@@ -143,12 +144,14 @@ class Kept:
                 self.learn(draft.asked, entry)
         return entry
 
-    def tick(self, running: int) -> None:
-        """Make entries for a while, a shorter one while `running` requests have something better to do with the time."""
-        if self.drafts:
-            until = time.perf_counter() + (BUSY if running else IDLE)
-            while self.drafts and time.perf_counter() < until:
-                self._settle(next(iter(self.drafts.values())))
+    def tick(self) -> None:
+        """Make entries of drafts in a part of the time that this process had left since the last tick."""
+        now, used = time.perf_counter(), time.process_time()
+        spare = (now - self.ticked[0]) - (used - self.ticked[1])
+        self.ticked = now, used
+        until = now + max(LEAST, spare * SPARE)
+        while self.drafts and time.perf_counter() < until:
+            self._settle(next(iter(self.drafts.values())))
         if self.broadcast is not None:
             for model, namespace in self.broadcast.heard():
                 self.forget(model, namespace)

@@ -218,7 +218,7 @@ async def _listen(call: Call, flight: Flight, reading: asyncio.Task[None], sent:
             if out := feed(data):
                 await call.send({"type": "http.response.body", "body": out, "more_body": True})
     finally:
-        flight.listeners.discard(follower)
+        flight.unlisten(follower)
         reading.cancel()  # over, unless this request was cancelled: then its connection goes too
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from server.cache.control import Control, control
 from server.cache.entry import KINDS, Entry
-from server.cache.identity import Ask, Identity, Origin, identify
+from server.cache.identity import MEMOISED, Ask, Identity, Origin, identify_anew
 from server.cache.shapes import addressed, fits, with_stream
 from server.errors import NotInCache
 from server.gateway import inputs
@@ -18,6 +18,8 @@ from server.gateway.call import Call
 from server.gateway.inputs import NOT_KEPT
 from server.gateway.kept import Kept
 from server.gateway.replay import BYPASS, HIT, MISS, send_entry
+
+MOST_KNOWN = 4096  # identities remembered
 
 
 class LookUp:
@@ -32,6 +34,7 @@ class LookUp:
         self.paced = kept.settings.replay == "paced"
         self.timed = kept.metrics.memory_timed
         self.count = 0
+        self.known: dict[tuple[str, bytes], tuple[Origin, Identity]] = {}  # (path, body) of requests that were answered
 
     def __call__(self, call: Call) -> Awaitable[bool | None] | None:
         call.cache = BYPASS
@@ -71,8 +74,23 @@ class LookUp:
         if call.path not in KINDS or not (said.read or said.write):
             return None
         origin = self._origin(call, said)
-        found = identify(call.path, call.body, origin, self.ask) if origin is not None else None
+        if origin is None:
+            return None
+        known = self.known.get((call.path, call.body))
+        if known is not None and known[0] is origin:
+            return known[1]
+        found = identify_anew(call.path, call.body, origin, self.ask)
         return None if not isinstance(found, Identity) or (found.sampled and not self.sampled) else found
+
+    def _remember(self, call: Call) -> None:
+        """A request that was answered comes again, most likely in the same bytes; one that was not need not be remembered."""
+        assert call.target is not None
+        if call.identity is None or len(call.body) > MEMOISED or call.target.origin is None or call.control is None:
+            return
+        if not call.control.namespace:
+            if len(self.known) >= MOST_KNOWN:
+                self.known.clear()
+            self.known[call.path, call.body] = (call.target.origin, call.identity)
 
     def _origin(self, call: Call, said: Control) -> Origin | None:
         assert call.target is not None
@@ -105,6 +123,7 @@ class LookUp:
     async def _serve(self, call: Call, entry: Entry) -> bool:
         assert call.target is not None
         call.cache = HIT
+        self._remember(call)
         self.kept.metrics.saved(call.target.name, entry.prompt_tokens, entry.completion_tokens, entry.engine_seconds)
         if call.stream and not entry.events:
             entry = with_stream(entry)
