@@ -292,6 +292,33 @@ def flush(
     cache.flush(cache.address(load(config), url), model, namespace, as_json=json)
 
 
+@cache_app.command()
+def calibrate(
+    file: Annotated[
+        str,
+        typer.Argument(metavar="LOG.jsonl", help="Log of requests, or labelled pairs (a, b, same); en or ko: those of this project."),
+    ],
+    embedder: Annotated[
+        str | None,
+        typer.Option("--embedder", "-e", metavar="NAME", help="Score with it. [default: the configuration's]", show_default=False),
+    ] = None,
+    limit: Annotated[
+        float | None,
+        typer.Option("--limit", metavar="RATE", min=0.0001, max=0.5, help="False share of the hits. [default: the configuration's]"),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw both rates over the threshold (SVG).")] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Find the threshold of the semantic cache: hit rate and false-hit rate of pairs or a log, with their bounds."""
+    from server.terminal import calibrate as command
+
+    semantic = load(config).cache.semantic
+    if embedder:
+        semantic = semantic.model_copy(update={"embedder": embedder})
+    command.run(file, semantic, limit or semantic.max_false_hit_rate, plot, as_json=json)
+
+
 @config_app.command()
 def show(config: Config = None, json: Json = False) -> None:
     """Show every key with its value, and who set it where that is not the default."""
