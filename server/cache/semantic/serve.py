@@ -20,6 +20,7 @@ from server.cache.semantic.audit import Audits, Comparison, Generate, Idle, Outc
 from server.cache.semantic.embedders.base import Embedder, Vector
 from server.cache.semantic.embedding import Embedding
 from server.cache.semantic.gates import check
+from server.cache.semantic.gates.answer import fits as answer_fits
 from server.cache.semantic.measures import Measures
 from server.cache.semantic.partition import Partition
 from server.cache.semantic.partitions import Partitions, Storage
@@ -225,6 +226,7 @@ class Semantic:
             if key == asked.key or text is None:
                 continue
             verdict = check(asked.text, text)
+            gate = verdict.gate
             if verdict.passed:
                 entry = await self.get(key)
                 if entry is None:
@@ -234,11 +236,11 @@ class Semantic:
                 if not self._fit(asked, entry) or not usable(entry):
                     continue
                 answer = text_of(entry)
-                verdict = check(asked.text, text, answer)
-                if verdict.passed:
+                if answer_fits(asked.text, answer) is None:
                     return key, similarity, entry, answer
+                gate = "answer"
             refused = True
-            self.measures.gates.labels(verdict.gate).inc()
+            self.measures.gates.labels(gate).inc()
         return "gate" if refused else "none"
 
     def _fit(self, asked: Asked, entry: Entry) -> bool:

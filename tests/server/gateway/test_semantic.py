@@ -50,7 +50,7 @@ async def learnt(running):
 @asynccontextmanager
 async def semantic(gateway, engine, folder: Path, **options):
     """A gateway whose embedder is there."""
-    configuration = {"mode": "serve", "threshold": 0.8, "audit_share": 0.0, **options}
+    configuration = {"mode": "serve", "threshold": 0.8, "audit_share": 0.0, "judge": "m", **options}
     async with gateway(engine, gateway={"data_dir": str(folder)}, cache={"semantic": configuration}) as running:
         await running.app.similar.semantic.settled()
         await cached(running)
@@ -152,7 +152,7 @@ async def test_after_a_flush_nothing_is_served(gateway, engine, tmp_path):
 
 async def test_shadow_serves_nothing_and_says_what_it_would_have(gateway, engine, tmp_path):
     engine.script = echo()
-    async with semantic(gateway, engine, tmp_path, mode="shadow", judge="m") as (running, ask):
+    async with semantic(gateway, engine, tmp_path, mode="shadow") as (running, ask):
         await ask(RESET)
         assert (await ask(AGAIN)).headers["x-sllm-cache"] == "miss"
         async with running.http() as client:
@@ -166,7 +166,7 @@ async def test_shadow_serves_nothing_and_says_what_it_would_have(gateway, engine
 
 async def test_a_judge_that_says_no_turns_the_partition_off_and_the_header_goes_back_to_miss(gateway, engine, tmp_path):
     engine.script = echo(judge="no")
-    async with semantic(gateway, engine, tmp_path, judge="m") as (running, ask):
+    async with semantic(gateway, engine, tmp_path) as (running, ask):
         await ask(RESET)
         assert (await ask(AGAIN)).headers["x-sllm-cache"] == "semantic"
         assert (await ask(AGAIN + " ")).headers["x-sllm-cache"] == "miss"
@@ -184,10 +184,10 @@ async def test_a_judge_that_says_no_turns_the_partition_off_and_the_header_goes_
 
 async def test_a_restart_keeps_questions_and_what_was_counted(gateway, engine, tmp_path):
     engine.script = echo()
-    async with semantic(gateway, engine, tmp_path, judge="m") as (_, ask):
+    async with semantic(gateway, engine, tmp_path) as (_, ask):
         await ask(RESET)
         assert (await ask(AGAIN)).headers["x-sllm-cache"] == "semantic"
-    async with semantic(gateway, engine, tmp_path, judge="m") as (running, ask):
+    async with semantic(gateway, engine, tmp_path) as (running, ask):
         assert (await ask("How do I reset my password on the website")).headers["x-sllm-cache"] == "semantic"
         (partition,) = running.app.similar.semantic.report()["partitions"]
         assert partition["audits"] == 2
