@@ -153,7 +153,7 @@ def summary(rounds: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def show(report: Any, console: Console) -> None:
+def show(report: dict[str, Any], console: Console) -> None:
     table = Table("scenario", "subject", "median", "low to high", "goal", "met", "CPU µs", "noise")
     for row in report["summary"]:
         digits = 0 if row["metric"] == "per_second" else 3
@@ -197,7 +197,7 @@ def main(
         time.sleep(1.0)  # what upstreams serve is asked in the background
         with on_cores({client_core}):
             found, once = uvloop.run(_all(scenarios, subjects, mock, rounds, seconds, warm))
-        report = {
+        report: dict[str, Any] = {
             "benchmark": "cache",
             "provenance": where,
             "command": shown(shlex.join([sys.executable, "-m", "benchmarks.cache", *sys.argv[1:]])),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 LEAST, SPARE = 0.0005, 0.5  # seconds of a tick for making entries, however busy the process is; share of its spare time
 TELL = 10  # ticks between two looks at what was counted
-MOST_DRAFTS = 4096
+MOST_DRAFTS = 512
 MOST_HELD = 32 * 2**20  # bytes of drafts; what comes beyond is not kept
 
 
