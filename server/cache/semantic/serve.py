@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from server.cache.entry import Entry
@@ -52,6 +52,7 @@ class Asked:
         self.target = target
         self.path = path
         self.body = body
+        self.looking: asyncio.Task[None] | None = None  # a look-up that nobody waits for
         self.embedding: asyncio.Task[Vector | None] | None = None
         self.candidate: bytes | None = None  # whose answer will be held against the fresh one
         self.kept = ""  # that answer's text
@@ -178,21 +179,46 @@ class Semantic:
             self.audits.offer(self._comparison(asked, None))
         return entry
 
+    def watch(self, asked: Asked, usable: Callable[[Entry], bool]) -> None:
+        """`find` beside the request, which goes to its engine at once: shadow mode costs no time."""
+
+        async def look() -> None:
+            await self.find(asked, usable)
+
+        asked.looking = self._beside(look())
+
     def learn(self, asked: Asked, entry: Entry) -> None:
         """The fresh answer of a request that was not served: one more question, and a comparison where there was a candidate."""
         if not entry.natural_end:
             return
+        if asked.embedding is None and self.ready and (asked.looking is None or asked.looking.done()):
+            asked.embedding = self.embedding.start(asked.text)
+        pending = [task for task in (asked.looking, asked.embedding) if task is not None and not task.done()]
+        if pending:
+            self._beside(self._learn_after(pending, asked, entry))
+        else:
+            self._learn(asked, entry)
+
+    async def _learn_after(self, pending: list[asyncio.Task[Any]], asked: Asked, entry: Entry) -> None:
+        await asyncio.wait(pending)
+        if asked.embedding is not None and not asked.embedding.done():  # begun by the look-up, which did not wait for it
+            await asyncio.wait({asked.embedding})
+        self._learn(asked, entry)
+
+    def _learn(self, asked: Asked, entry: Entry) -> None:
         if asked.candidate is not None:
             self.audits.offer(self._comparison(asked, text_of(entry)))
-        if asked.embedding is None and self.ready:
-            asked.embedding = self.embedding.start(asked.text)
-        if asked.embedding is not None:
-            if asked.embedding.done():
-                self._put(asked, asked.embedding.result())
-            else:
-                task = asyncio.get_running_loop().create_task(self._put_later(asked, asked.embedding))
-                self._learning.add(task)
-                task.add_done_callback(self._learning.discard)
+        vector = asked.embedding.result() if asked.embedding is not None and not asked.embedding.cancelled() else None
+        if vector is not None:
+            shelf = self.partitions.shelf(asked.partition, asked.shelf)
+            self.partitions.put(asked.partition, asked.shelf, shelf, asked.key, asked.text, vector)
+            self.measures.questions.set(sum(partition.questions for partition in self.partitions.held.values()))
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._learning.add(task)
+        task.add_done_callback(self._learning.discard)
+        return task
 
     def report(self) -> dict[str, Any]:
         """For /admin/cache: the mode, why the embedder did not start, and each partition in this worker's memory."""
@@ -304,16 +330,6 @@ class Semantic:
     def _count(self, partition: Partition, decision: str) -> None:
         self._announce(partition)
         self.measures.decisions.labels(partition.model, decision).inc()
-
-    async def _put_later(self, asked: Asked, embedding: asyncio.Task[Vector | None]) -> None:
-        await asyncio.wait({embedding})
-        self._put(asked, None if embedding.cancelled() else embedding.result())
-
-    def _put(self, asked: Asked, vector: Vector | None) -> None:
-        if vector is not None:
-            shelf = self.partitions.shelf(asked.partition, asked.shelf)
-            self.partitions.put(asked.partition, asked.shelf, shelf, asked.key, asked.text, vector)
-            self.measures.questions.set(sum(partition.questions for partition in self.partitions.held.values()))
 
 
 def read_text(path: str, body: bytes) -> str | None:

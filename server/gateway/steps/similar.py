@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from server.cache.control import Control
 from server.cache.entry import Entry
 from server.cache.semantic.embedders.base import EmbedderDown, Post
 from server.cache.semantic.embedders.choose import choose
@@ -46,7 +47,9 @@ class Similar:
         if asked is not None and said is not None:
             call.asked = asked
             if said.read and asked.key not in self.kept.flights.running:  # an answer that is being made is nearer than a similar one
-                return self._find(call, asked)
+                if self.semantic.serves:
+                    return self._find(call, asked)
+                self.semantic.watch(asked, self._usable(call, said))
         if said is not None and said.only_if_cached:
             raise NotInCache(NOT_KEPT)
         return None
@@ -58,17 +61,22 @@ class Similar:
         origin = msgspec.structs.replace(target.origin, namespace=said.namespace) if said.namespace else target.origin
         return self.semantic.ask(identity, origin, target.name, call.path, call.body)
 
-    async def _find(self, call: Call, asked: Asked) -> bool:
-        said = call.control
-        assert said is not None
-        assert call.target is not None
+    def _usable(self, call: Call, said: Control) -> Callable[[Entry], bool]:
+        """Whether a kept answer is fresh enough for the client, and can have the shape that it asks for."""
 
         def usable(entry: Entry) -> bool:
             fresh = said.max_age is None or self.kept.clock() - entry.created <= said.max_age
             return fresh and fits(entry, call.stream, call.include_usage)
 
+        return usable
+
+    async def _find(self, call: Call, asked: Asked) -> bool:
+        said = call.control
+        assert said is not None
+        assert call.target is not None
+
         began = time.perf_counter()
-        entry = await self.semantic.find(asked, usable, keeps=said.write)
+        entry = await self.semantic.find(asked, self._usable(call, said), keeps=said.write)
         self.timed(time.perf_counter() - began)
         if entry is None:
             if said.only_if_cached:

@@ -164,6 +164,27 @@ async def test_shadow_serves_nothing_and_says_what_it_would_have(gateway, engine
         assert 'sllm_cache_audited_total{model="m"} 1.0' in metrics
 
 
+async def test_in_shadow_nobody_waits_for_the_embedder(gateway, engine, tmp_path):
+    engine.script = echo()
+    async with semantic(gateway, engine, tmp_path, mode="shadow", deadline="20s") as (running, ask):
+        await ask(RESET)
+        embedder, released = running.app.similar.semantic.embedding.embedder, asyncio.Event()
+        embed = embedder.embed
+
+        async def slow(texts):
+            await released.wait()
+            return await embed(texts)
+
+        embedder.embed = slow
+        async with running.http() as client:
+            body = {"model": "m", "temperature": 0, "messages": [{"role": "user", "content": AGAIN}]}
+            answer = await client.post("/v1/chat/completions", json=body)
+        assert answer.headers["x-sllm-cache"] == "miss"  # while the embedder still works
+        released.set()
+        await learnt(running)
+        assert running.app.similar.semantic.report()["partitions"][0]["audits"] == 1
+
+
 async def test_a_judge_that_says_no_turns_the_partition_off_and_the_header_goes_back_to_miss(gateway, engine, tmp_path):
     engine.script = echo(judge="no")
     async with semantic(gateway, engine, tmp_path) as (running, ask):
