@@ -69,6 +69,7 @@ local key, size, group = ARGV[1], tonumber(ARGV[3]), ARGV[4]
 for _, when in ipairs(redis.call('HMGET', at..'flushed', ARGV[11], ARGV[12], ARGV[13], ARGV[14])) do
   if when and tonumber(ARGV[7]) < tonumber(when) then return -1 end
 end
+redis.call('INCRBY', at..'bytes', 0) -- refused where the server's memory is full; later in a script nothing would be
 local partitions = {}
 for _, partition in ipairs(redis.call('SMEMBERS', at..'k:'..key)) do
   partitions[#partitions + 1] = {partition, redis.call('ZSCORE', at..'q:'..partition, key), redis.call('HGET', at..'d:'..partition, key)}
@@ -134,6 +135,7 @@ return count
 NOTE_FLUSH = (
     _REMOVE
     + """
+redis.call('DEL', at..'none') -- after a removal a server whose memory is full refuses nothing
 redis.call('HSET', at..'flushed', ARGV[1], ARGV[2])
 redis.call('EXPIRE', at..'flushed', 3600)
 change('f', ARGV[1], 'w', ARGV[3])

@@ -332,12 +332,11 @@ class Valkey:
 
     async def _changes(self) -> tuple[bytes, int, list[Any]]:
         at = PREFIX + b"changes"
-        _, epoch, change, changes = await self._commands([
-            ("SET", PREFIX + b"epoch", secrets.token_bytes(8), "NX"),
-            ("GET", PREFIX + b"epoch"),
-            ("GET", PREFIX + b"change"),
-            ("XRANGE", at, f"({self._change}-0", "+", "COUNT", CHANGES),
-        ])  # fmt: skip
+        ask = [("GET", PREFIX + b"epoch"), ("GET", PREFIX + b"change"), ("XRANGE", at, f"({self._change}-0", "+", "COUNT", CHANGES)]
+        epoch, change, changes = await self._commands(ask)
+        if epoch is None:
+            await self._server.command("SET", PREFIX + b"epoch", secrets.token_bytes(8), "NX")
+            epoch, change, changes = await self._commands(ask)
         return epoch, int(change or 0), changes
 
     def _read(self, changes: Sequence[Any]) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import random
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,23 @@ from tests.server.cache.stores.conftest import Clock, row, until, written
 from tests.server.cache.stores.valkey_server import ValkeyServer
 
 MIB = 2**20
+
+
+Connect = Callable[..., Awaitable[Valkey]]
+
+
+@pytest.fixture
+async def connect(own_server: ValkeyServer, clock: Clock) -> AsyncIterator[Connect]:
+    """`await connect()`: an opened store; closed also where the test fails, since uvloop waits for what is not sent."""
+    async with AsyncExitStack() as stack:
+
+        async def open(url: str = own_server.url, max_bytes: int = MIB) -> Valkey:
+            store = Valkey(url, max_bytes, 3600, clock, touch_every=0, touch_again=0)
+            stack.push_async_callback(store.close)
+            await store.open()
+            return store
+
+        yield open
 
 
 @pytest.fixture
@@ -93,10 +112,9 @@ async def test_a_server_that_dies_is_a_miss_and_one_that_comes_back_empty_is_use
     assert len(found) == 1, "its cursor is newer than those of the lost data"
 
 
-async def test_a_server_that_is_not_there_at_the_start_is_used_when_it_comes(own_server: ValkeyServer, clock: Clock):
+async def test_a_server_that_is_not_there_at_the_start_is_used_when_it_comes(connect: Connect, own_server: ValkeyServer, clock: Clock):
     own_server.kill()
-    levels = Levels(Valkey(own_server.url, MIB, 3600, clock), Memory(MIB, 3600, clock))
-    await levels.open()
+    levels = Levels(await connect(), Memory(MIB, 3600, clock))
     assert await levels.get(row("a", clock=clock).key) is None
     levels.put(row("a", clock=clock))
     own_server.start()
@@ -106,7 +124,6 @@ async def test_a_server_that_is_not_there_at_the_start_is_used_when_it_comes(own
         return (await levels.stats()).entries == 1
 
     await until(up)
-    await levels.close()
 
 
 async def test_a_server_that_was_emptied_empties_the_memory_in_front(levels: Levels, clock: Clock):
@@ -128,6 +145,7 @@ async def test_a_full_server_drops_rows_and_still_answers(levels: Levels, clock:
     assert await levels.store.get(key) is not None
     stats = await levels.stats()
     assert (stats.entries, stats.dropped, stats.up) == (1, 1, True)
+    assert await levels.flush() == 1
 
 
 async def test_what_somebody_else_wrote_in_a_rows_place_is_a_miss_and_removed(levels: Levels, clock: Clock):
@@ -138,10 +156,9 @@ async def test_what_somebody_else_wrote_in_a_rows_place_is_a_miss_and_removed(le
     assert (await levels.stats()).entries == 0
 
 
-async def test_what_is_counted_is_what_is_there_whatever_is_written(own_server: ValkeyServer, clock: Clock):
+async def test_what_is_counted_is_what_is_there_whatever_is_written(connect: Connect, own_server: ValkeyServer, clock: Clock):
     chance = random.Random(7)
-    store = Valkey(own_server.url, MIB, 3600, clock, touch_every=0, touch_again=0)
-    await store.open()
+    store = await connect()
     for number in range(2000):
         clock.now += 1
         name = f"{chance.randrange(80)}"
@@ -154,6 +171,7 @@ async def test_what_is_counted_is_what_is_there_whatever_is_written(own_server: 
         if chance.random() < 0.005:
             await store.flush(f"m{chance.randrange(3)}", None)
         if number % 50 == 0:
+            await written(store)
             stats = await store.stats()
             assert stats.bytes <= MIB
             assert stats.bytes == sum(group.bytes for group in stats.groups)
@@ -173,41 +191,37 @@ async def test_what_is_counted_is_what_is_there_whatever_is_written(own_server: 
     left = {key.removeprefix(PREFIX) for key in await command("KEYS", b"*")}
     assert left <= {b"bytes", b"questions", b"cursor", b"change", b"changes", b"epoch", b"flushed"}
     assert int(await command("GET", PREFIX + b"bytes")) == int(await command("GET", PREFIX + b"questions")) == 0
-    await store.close()
 
 
-async def test_a_wrong_password_is_down_and_its_warning_keeps_the_password_to_itself(own_server: ValkeyServer, clock: Clock, caplog):
+async def test_a_wrong_password_is_down_and_its_warning_keeps_the_password_to_itself(
+    connect: Connect, own_server: ValkeyServer, clock: Clock, caplog
+):
     own_server.kill()
     own_server.start("--requirepass", "right")
-    store = Valkey(f"{own_server.url}?password=wrong-secret", MIB, 3600, clock)
-    await store.open()
+    store = await connect(f"{own_server.url}?password=wrong-secret")
     assert not (await store.stats()).up
     assert "requests go on without it" in caplog.text
     assert "wrong-secret" not in caplog.text
-    await store.close()
-    store = Valkey(f"{own_server.url}?password=right", MIB, 3600, clock)
-    await store.open()
+    store = await connect(f"{own_server.url}?password=right")
     assert (await store.stats()).up
-    await store.close()
 
 
 @pytest.mark.parametrize("scheme", ["valkey", "redis"])
-async def test_both_names_reach_a_server_over_tcp(scheme: str, own_server: ValkeyServer, clock: Clock, unused_tcp_port: int):
+async def test_both_names_reach_a_server_over_tcp(
+    connect: Connect, scheme: str, own_server: ValkeyServer, clock: Clock, unused_tcp_port: int
+):
     own_server.kill()
     own_server.start("--port", str(unused_tcp_port), "--bind", "127.0.0.1")
-    store = Valkey(f"{scheme}://127.0.0.1:{unused_tcp_port}/3", MIB, 3600, clock)
-    await store.open()
+    store = await connect(f"{scheme}://127.0.0.1:{unused_tcp_port}/3")
     store.put(row("a", clock=clock))
     await written(store)
     assert await store.get(row("a", clock=clock).key) == row("a", clock=clock)
-    await store.close()
 
 
-async def test_a_server_killed_under_load_leaves_no_wrong_row(own_server: ValkeyServer, clock: Clock):
+async def test_a_server_killed_under_load_leaves_no_wrong_row(connect: Connect, own_server: ValkeyServer, clock: Clock):
     own_server.kill()
     own_server.start("--appendonly", "yes", "--appendfsync", "no")
-    store = Valkey(own_server.url, 64 * MIB, 3600, clock)
-    await store.open()
+    store = await connect(max_bytes=64 * MIB)
     values = {f"{i}": bytes([i % 256]) * (100 * i) for i in range(400)}
     for name, value in values.items():
         store.put(row(name, value, clock=clock))
@@ -222,7 +236,6 @@ async def test_a_server_killed_under_load_leaves_no_wrong_row(own_server: Valkey
     found = {name: await store.get(row(name, clock=clock).key) for name in values}
     assert all(one is None or one.value == values[name] for name, one in found.items())
     assert (await store.stats()).entries == sum(one is not None for one in found.values())
-    await store.close()
 
 
 def test_without_the_client_package_the_message_says_what_to_install():
@@ -238,6 +251,15 @@ def test_without_the_client_package_the_message_says_what_to_install():
     assert done.stdout.strip() == (
         "cache.store: a Valkey or Redis server needs the client package 'redis': pip install -r requirements/valkey.txt"
     ), done.stderr
+
+
+async def test_closing_ends_though_the_server_hangs_with_rows_on_their_way(connect: Connect, own_server: ValkeyServer, clock: Clock):
+    store = await connect(max_bytes=64 * MIB)
+    own_server.hang()
+    for number in range(300):
+        store.put(row(f"{number}", bytes(50_000), clock=clock))
+    async with asyncio.timeout(20):
+        await store.close()
 
 
 def test_an_unknown_scheme_is_said():

@@ -43,7 +43,7 @@ class ValkeyServer:
                 client.settimeout(1)
                 client.connect(str(self.socket))
                 client.sendall(b"PING\r\n")
-                return client.recv(5) == b"+PONG"
+                return client.recv(5) in (b"+PONG", b"-NOAU")
         except OSError:
             return False
 
