@@ -22,6 +22,7 @@ class Verdict:
 
 
 PASSED = Verdict(True)
+LONGEST = 2000  # characters; of a longer text an embedder sees only the beginning, and its gates would cost more than they save
 
 
 def check(question: str, candidate: str, answer: str | None = None) -> Verdict:
@@ -33,6 +34,8 @@ def check(question: str, candidate: str, answer: str | None = None) -> Verdict:
 
     if question == candidate:
         return PASSED
+    if max(len(question), len(candidate)) > LONGEST:
+        return Verdict(False, "length", f"longer than {LONGEST:,} characters")
     for name, gate in GATES.items():
         if why := gate(question, candidate):
             return Verdict(False, name, why)
@@ -43,6 +46,8 @@ def check(question: str, candidate: str, answer: str | None = None) -> Verdict:
 
 def objections(a: str, b: str) -> dict[str, str]:
     """Every gate's objection, by name; for tables of what each gate does."""
+    if max(len(a), len(b)) > LONGEST:
+        return {"length": f"longer than {LONGEST:,} characters"}
     return {name: why for name, gate in GATES.items() if (why := gate(a, b))}
 
 

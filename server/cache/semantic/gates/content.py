@@ -21,7 +21,7 @@ def content(a: str, b: str) -> str | None:
     one, other = read(a).units, read(b).units
     only_a, only_b = left_over(one, other), left_over(other, one)
     heavy = [[unit.text for unit in side if not unit.light] for side in (only_a, only_b)]
-    if any(heavy) and not _one_more_word(one, other, only_a, only_b):
+    if any(heavy) and not (read(a).language == "en" and _one_more_word(one, other, only_a, only_b)):
         return "; ".join(f"only one has {', '.join(side[:3])}" for side in heavy if side)
     for first in only_a:
         for second in only_b:
@@ -38,7 +38,7 @@ def _one_more_word(one: tuple[Unit, ...], other: tuple[Unit, ...], only_a: list[
     heavy = [unit for unit in (*only_a, *only_b) if not unit.light]
     if len(heavy) != 1 or heavy[0].poles or not any(meaning.startswith("=") for meaning in heavy[0].meanings):
         return False
-    if DENIES.search(heavy[0].text):
+    if DENIES.search(heavy[0].text) or any(_same_place(x, one, y, other, either=True) for x in only_a for y in only_b):
         return False
     words = [[unit.text for unit in units if unit.content and unit not in heavy] for units in (one, other)]
     return words[0] != words[1]
@@ -57,9 +57,10 @@ def left_over(units: Iterable[Unit], others: tuple[Unit, ...]) -> list[Unit]:
     return found
 
 
-def _same_place(first: Unit, one: tuple[Unit, ...], second: Unit, other: tuple[Unit, ...]) -> bool:
-    """Whether the words beside them, or the ends of the questions, are the same."""
+def _same_place(first: Unit, one: tuple[Unit, ...], second: Unit, other: tuple[Unit, ...], *, either: bool = False) -> bool:
+    """Whether the words beside them, or the ends of the questions, are the same on both sides, or with `either` on one."""
     i, j = one.index(first), other.index(second)
     before = (one[i - 1] if i else None, other[j - 1] if j else None)
     after = (one[i + 1] if i + 1 < len(one) else None, other[j + 1] if j + 1 < len(other) else None)
-    return all((x is None and y is None) or (x is not None and y is not None and x.same(y)) for x, y in (before, after))
+    equal = [(x is None and y is None) or (x is not None and y is not None and x.same(y)) for x, y in (before, after)]
+    return any(equal) if either else all(equal)

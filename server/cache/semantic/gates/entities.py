@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from server.cache.semantic.gates.english import expand, stem, words_of_english
 from server.cache.semantic.gates.korean import words_of_korean
+from server.cache.semantic.gates.moments import MONTHS, SHORT, WEEKDAYS
 from server.cache.semantic.gates.quantities import UNITS
 from server.cache.semantic.gates.reading import QUOTED, read
 
@@ -16,6 +17,7 @@ ADDRESS = re.compile(
 CAPITALISED = re.compile(r"(?<![.!?:]\s)(?<!^)(?<!\n)\b[A-Z][\w'-]*(?:\s+(?:of\s+)?[A-Z][\w'-]*)*")
 ACRONYM = re.compile(r"\b[A-Z][A-Z0-9]+s?\b")
 LATIN = re.compile(r"[A-Za-z][A-Za-z0-9_+#-]*(?:\.[A-Za-z0-9_]+)*")
+DATES = frozenset((*MONTHS, *SHORT, *WEEKDAYS))  # the dates' own gate compares them
 COMMON = frozenset("I I'm I'd I've I'll OK AM PM A".split())
 
 
@@ -43,7 +45,11 @@ def names(text: str) -> frozenset[frozenset[str]]:
         if not shouting:
             found |= {word for match in CAPITALISED.findall(expand(raw)) for word in match.split()}
             found |= set(ACRONYM.findall(raw))
-    forms = {_forms(word.strip("'.-"), read(text).language == "ko") for word in found if word not in COMMON and word.casefold() not in UNITS}
+    forms = {
+        _forms(word.strip("'.-"), read(text).language == "ko")
+        for word in found
+        if word not in COMMON and word.casefold() not in UNITS and word.casefold() not in DATES
+    }
     forms |= {frozenset({match.casefold().rstrip(".,?!)")}) for match in ADDRESS.findall(read(text).raw)}
     return frozenset(form for form in forms if form)
 
