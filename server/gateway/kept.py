@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from server.cache.semantic.serve import Asked
 
 LEAST, SPARE = 0.0005, 0.5  # seconds of a tick for making entries, however busy the process is; share of its spare time
+MOST_A_TICK = 100  # entries made at once: each is written too, which costs the store more than it cost us
 TELL = 10  # ticks between two looks at what was counted
 MOST_DRAFTS = 512
 MOST_HELD = 32 * 2**20  # bytes of drafts; what comes beyond is not kept
@@ -150,8 +151,10 @@ class Kept:
         spare = (now - self.ticked[0]) - (used - self.ticked[1])
         self.ticked = now, used
         until = now + max(LEAST, spare * SPARE)
-        while self.drafts and time.perf_counter() < until:
-            self._settle(next(iter(self.drafts.values())))
+        for key in list(islice(self.drafts, MOST_A_TICK)):
+            self._settle(self.drafts[key])
+            if time.perf_counter() > until:
+                break
         if self.broadcast is not None:
             for model, namespace in self.broadcast.heard():
                 self.forget(model, namespace)

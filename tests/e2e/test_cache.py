@@ -95,9 +95,15 @@ def test_one_entry_answers_in_both_shapes(name: str, first: str, cached: Stack) 
     settled(lambda: ask(client, **request)[0])
     settled(lambda: other(client, **request)[0])
     for shape in (ask, other):
-        said, again = shape(client, **request)
-        assert said == "hit"
-        assert facts(again) == facts(answer)
+        found: list[Any] = []
+
+        def hit(shape: Any = shape, found: list[Any] = found) -> bool:
+            said, again = shape(client, **request)
+            found[:] = [again]
+            return bool(said == "hit")  # a new connection may belong to the worker that has not heard of it yet
+
+        until(hit, 10)
+        assert facts(found[0]) == facts(answer)
 
 
 def test_responses_are_served_in_both_shapes(cached: Stack) -> None:
