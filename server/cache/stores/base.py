@@ -15,7 +15,7 @@ Clock = Callable[[], float]
 Flushed = Callable[[str | None, str | None], None]
 Replaced = Callable[[Sequence[bytes]], None]
 
-ROW_OVERHEAD = 512  # bytes that Python's own objects and the tables around a row take, measured with tracemalloc
+ROW_OVERHEAD = 512  # bytes beside a row's key and value: 270 for its objects (tracemalloc), and its names where they are its own
 
 
 TOUCH_EVERY, TOUCH_AGAIN = 1.0, 30.0  # seconds: uses are gathered; a key's use is not noted twice

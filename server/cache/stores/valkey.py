@@ -34,6 +34,7 @@ from server.cache.stores.base import (
     ignore,
 )
 from server.cache.stores.filter import KeyFilter
+from server.cache.stores.packing import ROOM, pack_names, put_words, unpack, unpack_names
 from server.cache.stores.runner import Runner
 from server.cache.stores.server import PREFIX, Server, call
 
@@ -44,17 +45,12 @@ BATCH_JOBS, BATCH_BYTES = 200, 4 * 2**20  # written in one exchange
 NOTICE = 0.1  # seconds between looks at what others have changed
 RETRY = 1.0  # seconds until a server that is down is asked again
 HOUSEKEEPING = 10  # looks between two sweeps of what is past its time
-CHANGES = 2000  # read at once
-SCAN = 2000  # keys read at once
+CHANGES = SCAN = 2000  # changes and keys read at once
 REMOVED_AT_ONCE = 200
-ROOM = 600  # bytes the server takes for a row or a question beside its value, measured with MEMORY USAGE
 LARGEST_SHARE = 4  # a row above a quarter of the store is not kept
 CLOSING = 5.0  # seconds
 
-Packed = tuple[bytes, str, str, float, float]
-_pack = msgspec.msgpack.encode
-_unpack = msgspec.msgpack.Decoder(Packed).decode
-_unpack_names = msgspec.msgpack.Decoder(tuple[str | None, str | None]).decode
+Job = tuple[tuple[Any, ...] | None, Row | None]  # the words of a command, or a row to put
 
 log = logging.getLogger("sllm")
 
@@ -78,7 +74,7 @@ class Valkey:
         self._process = secrets.token_bytes(8)
         self._filter = KeyFilter()
         self._asked: deque[tuple[bytes, asyncio.Future[Row | None]]] = deque()
-        self._jobs: deque[tuple[tuple[Any, ...], Row | None]] = deque()
+        self._jobs: deque[Job] = deque()
         self._on_the_way: dict[bytes, Row] = {}
         self._queued = 0
         self._touched = Touched(touch_again)
@@ -139,26 +135,13 @@ class Valkey:
     def put(self, row: Row) -> None:
         size = row.size
         full = len(self._on_the_way) >= QUEUED_ROWS or self._queued + size > QUEUED_BYTES
-        now = self.clock()
-        expires = min(row.expires, row.created + self.ttl)
         if not self.up or full or len(row.value) > self.max_bytes // LARGEST_SHARE:
             self.tally.dropped += 1
             return
-        if expires <= now:
-            return
-        packed = _pack((row.value, row.model, row.namespace, row.created, expires))
-        model, namespace = row.model, row.namespace
-        flushes = [_pack(names) for names in ((None, None), (model, None), (None, namespace), (model, namespace))]
         self._queued += size
         self._on_the_way[row.key] = row
         self._filter.add(row.key)
-        self._enqueue(
-            call(
-                "put", row.key, packed, len(packed) + ROOM, flushes[3], repr(now), max(1, int((expires - now) * 1000)), repr(row.created),
-                repr(expires), self.max_bytes, self._process, *flushes, ROOM,
-            ),
-            row,
-        )  # fmt: skip
+        self._enqueue(None, row)
 
     def touch(self, key: bytes) -> None:
         keys = self._touched.keys
@@ -172,11 +155,11 @@ class Valkey:
 
     async def flush(self, model: str | None, namespace: str | None) -> int:
         await self._writer.over()
-        await self._server.run("note_flush", _pack((model, namespace)), repr(self.clock()), self._process)
+        await self._server.run("note_flush", pack_names(model, namespace), repr(self.clock()), self._process)
         await self._writer.over()  # what this process put meanwhile
         count = 0
         for group in await self._groups():
-            names = _unpack_names(group)
+            names = unpack_names(group)
             if model in (None, names[0]) and namespace in (None, names[1]):
                 while removed := await self._server.run("flush_group", group, REMOVED_AT_ONCE):
                     count += removed
@@ -189,7 +172,7 @@ class Valkey:
             sizes = await self._groups()
             counts = await self._commands([("SCARD", PREFIX + b"g:" + group) for group in sizes])
             for (group, size), count in zip(sizes.items(), counts, strict=True):
-                model, namespace = _unpack_names(group)
+                model, namespace = unpack_names(group)
                 groups.append(Group(model or "", namespace or "", count, int(size)))
             total = int(await self._server.command("GET", PREFIX + b"bytes") or 0)
             questions = int(await self._server.command("GET", PREFIX + b"questions") or 0)
@@ -246,7 +229,7 @@ class Valkey:
 
     def _row(self, key: bytes, value: bytes) -> Row | None:
         try:
-            return Row(key, *_unpack(value))
+            return unpack(key, value)
         except msgspec.DecodeError:  # somebody else has written there
             self.tally.errors += 1
             self.discard(key)
@@ -260,7 +243,7 @@ class Valkey:
 
     # writing
 
-    def _enqueue(self, words: tuple[Any, ...], row: Row | None = None) -> None:
+    def _enqueue(self, words: tuple[Any, ...] | None, row: Row | None = None) -> None:
         self._jobs.append((words, row))
         self._writer.start()
 
@@ -272,15 +255,17 @@ class Valkey:
 
     async def _write_all(self) -> None:
         while self._jobs:
-            batch: list[tuple[tuple[Any, ...], Row | None]] = []
+            batch: list[Job] = []
             size = 0
             while self._jobs and len(batch) < BATCH_JOBS and size < BATCH_BYTES:
-                batch.append(self._jobs.popleft())
-                row = batch[-1][1]
-                size += len(row.value) if row is not None else 0
+                words, row = self._jobs.popleft()
+                if row is not None:
+                    words = put_words(row, self.clock(), self.ttl, self.max_bytes, self._process)
+                    size += len(row.value)
+                batch.append((words, row))
             answers: list[Any]
             try:
-                answers = await self._server.commands([words for words, _ in batch])
+                answers = await self._server.commands([words for words, _ in batch if words is not None])
             except StoreDown as error:
                 self._went_down(error)
                 answers = [error] * len(batch)
@@ -347,7 +332,7 @@ class Valkey:
             if process == self._process:
                 continue
             if kind == b"f":
-                self.on_flush(*_unpack_names(what))
+                self.on_flush(*unpack_names(what))
             else:
                 self._filter.add(what)
                 keys.append(what)
