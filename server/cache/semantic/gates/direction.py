@@ -36,7 +36,8 @@ def _exchanged(one: Reading, other: Reading) -> str | None:
 def _fillers(one: Reading, other: Reading) -> str | None:
     """Each names something else after the same preposition or particle, and the other has that word too, somewhere else."""
     for role in FILLED:
-        here, there = ([unit for unit in _roles(reading) if unit.role == role] for reading in (one, other))
+        roles = (role, "to") if role == "toward" else (role,)
+        here, there = ([unit for unit in _roles(reading) if unit.role in roles] for reading in (one, other))
         if here and there and not any(x.same(y) for x in here for y in there):
             if _in(here, other) and _in(there, one):
                 return f"{role} {here[0].text} in one, {role} {there[0].text} in the other"
@@ -59,7 +60,10 @@ def _turned(one: Reading, other: Reading) -> str | None:
         return "the same words stand in another order"
     if one.language != "ko" and _passive(one) == _passive(other):
         for x, y, z in zip(a, a[1:], a[2:], strict=False):
-            if any(z.same(p) and y.same(q) and x.same(r) and not x.same(z) for p, q, r in zip(b, b[1:], b[2:], strict=False)):
+            if any(
+                z.same(p) and y.same(q) and x.same(r) and not x.same(z) and not any((x.role, z.role, p.role, r.role))
+                for p, q, r in zip(b, b[1:], b[2:], strict=False)
+            ):
                 return f"{x.text} and {z.text} have changed places"
     return None
 

@@ -84,6 +84,9 @@ def _trimmed(word: str) -> str:
     return word[:-2] if word.endswith("at") and len(word) > 5 else word
 
 
+PARTICLES = {stem(verb): particles for verb, particles in SEPARABLE.items()}
+
+
 def expand(text: str) -> str:
     """`text` without contractions and possessives: "can't" is "cannot"."""
     for pattern, to in CONTRACTED:
@@ -95,7 +98,7 @@ def join_verbs(words: list[str]) -> list[str]:
     """Separable verbs put together: "turn my notifications off" -> "turn off my notifications"."""
     words = list(words)
     for i, word in enumerate(words):
-        particles = SEPARABLE.get(stem(word))
+        particles = PARTICLES.get(stem(word))
         if not particles or (i + 1 < len(words) and words[i + 1] in particles):
             continue
         for j in range(i + 2, min(i + 6, len(words))):
@@ -116,6 +119,7 @@ PREPOSITIONS = {
     "on": "on", "onto": "to", "except": "except", "excluding": "except", "in": "in", "of": "of", "off": "from", "out of": "from", "via": "via",
 }  # fmt: skip
 
+REPLACED = frozenset(stem(word) for word in ("replace", "substitute", "swap"))
 DETERMINERS = frozenset("the a an my your our his her their this that".split())
 
 
@@ -139,8 +143,12 @@ def english_units(text: str) -> tuple[Unit, ...]:
         negation = phrase in lists.negation and not (known and size > 1)
         if surface in PREPOSITIONS:
             role = PREPOSITIONS[surface]
+            if surface == "of" and words[max(i - 1, 0)] == "instead":
+                role = "instead"
             if surface == "to" and words[i + 1 : i + 2] and words[i + 1] not in DETERMINERS:
                 role = "toward"  # "to the phone" is a place; "to reset" is not, "miles to kilometers" may be
+        elif phrase[0] in REPLACED:
+            role = "instead"  # "replace X with Y" is "Y instead of X"
         units.append(
             Unit(
                 surface,

@@ -28,8 +28,8 @@ def entities(a: str, b: str) -> str | None:
         for name in sorted(names(one)):
             if name.isdisjoint(words):
                 return f"{min(name, key=len)} is only in one of them"
-    if (quoted := _quoted(a)) != _quoted(b):
-        return f"quoted words differ: {', '.join(sorted(quoted ^ _quoted(b)))[:80]}"
+    if only := {words for words in _quoted(a) ^ _quoted(b) if not all(words in " ".join(text.casefold().split()) for text in (a, b))}:
+        return f"quoted words differ: {', '.join(sorted(only))[:80]}"
     return None
 
 

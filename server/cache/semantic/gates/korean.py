@@ -64,6 +64,7 @@ AFTER_SHORT_STEM = re.compile(
     + ")?(?:요)?$"
 )
 TOKEN = re.compile(r"[가-힣ㄱ-ㅣ]+|[^\W_가-힣ㄱ-ㅣ]+(?:[-.'][^\W_가-힣]+)*")
+WRITTEN_IN = re.compile(r"([가-힣]어)로\s?(?:된|쓰인|쓴|작성된)(?=\s)")  # "영어로 된 글": from English
 HANGUL = re.compile("[가-힣]")
 WORDS_OVER_A_SPACE = 3
 
@@ -97,7 +98,7 @@ def _by_beginning() -> dict[str, list[tuple[str, str]]]:
 
 def korean_units(text: str) -> tuple[Unit, ...]:
     """The words of a folded text that is mostly Korean."""
-    tokens = TOKEN.findall(text)
+    tokens = TOKEN.findall(WRITTEN_IN.sub(r"\1에서", text))
     units: list[Unit] = []
     i = 0
     while i < len(tokens):

@@ -93,7 +93,7 @@ _sino = "[일이삼사오육칠팔구십백천]"
 PATTERNS = [
     ("currency", rf"(?P<unit>[$€£¥₩])\s?(?P<n>{DIGITS})\s?(?P<scale>k\b|m\b|thousand|million|billion)?"),
     ("ordinal", r"\b(?P<n>\d+)(?:st|nd|rd|th)\b"),
-    ("ordinal_word", rf"\b(?P<n>{'|'.join(ORDINALS)})\b(?! of all| aid)"),
+    ("ordinal_word", rf"\b(?<!per )(?P<n>{'|'.join(ORDINALS)})\b(?! of all| aid)"),
     ("ordinal_ko", rf"(?P<n>\d+|{_native}|첫)\s?(?:번째|째)"),
     ("digits", rf"(?<![\w.])(?P<sign>[-−])?(?P<n>{DIGITS})\s?(?P<scale>천만|백만|만|억|천|백|조|hundred|thousand|million|billion)?(?:[\s-]?(?P<unit>{UNIT}))?(?P<half>\s?반)?(?![a-z0-9])"),
     ("words", rf"\b(?P<n>{ENGLISH}(?:(?:\s+and)?[\s-]+{ENGLISH})*)\b(?:[\s-]?(?P<unit>{UNIT}))?"),

@@ -8,7 +8,7 @@ SCOPES = Marks(
     {
         "only": r"\b(?:only|solely|exclusively|nothing\ but|just\ (?:one|an?|the|part|on|at|some|selected|to))\b(?!\ way) | 오직 | [가-힣]만(?=\s|$) | 만을(?=\s) | 에서만 | 에게만 | 한테만",
         "all": r"\b(?:all|every|each|entire|everything|everyone|everybody|everywhere|whole|always)\b(?!\ right) | 모든 | 모두 | 전부 | 전체 | (?<![가-힣])다(?=\s(?:지우|삭제|없애|보|선택|옮|취소|사용|쓰)) | 항상 | 늘(?=\s) | 한꺼번에",
-        "some": r"\b(?:some\ of|part\ of|partial(?:ly)?|a\ few\ of|half\ of|single|one\ of|individual(?:ly)?|selected)\b | 일부 | 부분 | 몇몇 | 하나씩 | 개별 | 특정",
+        "some": r"\b(?:some\ of|part\ of|partial(?:ly)?|a\ few\ of|half\ of|one\ of|individual(?:ly)?|selected)\b | 일부 | 부분 | 몇몇 | 하나씩 | 개별 | 특정",
         "both": r"\b(?:both)\b | 둘\s다 | 양쪽",
         "except": r"\b(?:except|excluding|other\ than|apart\ from|besides|but\ not)\b | 제외 | 빼고 | 말고 | 외에",
         "at least": r"\b(?:at\ least|minimum|min|least|or\ more|no\ less\ than)\b | 최소 | 최저 | 이상(?=[\s의은이인일]) | 적어도",

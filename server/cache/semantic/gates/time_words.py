@@ -47,7 +47,10 @@ TIMES = Marks(
         "soon": r"\bsoon\ after\b | 곧(?=\s)",
     }
 )  # fmt: skip
+FRAME = re.compile(r"\bwhat is (?:the|a)\b")  # "what is the reason it was late" asks about the past
 PAST = re.compile(r"\b(?:was|were|did|had|used to)\b")
+AHEAD = re.compile(r"\b(?:should|will|going to)\b")
+COPULA = re.compile(r"\b(?:is|are|am)\b")
 MODAL = re.compile(r"\b(?:should|can|could|may|might|must|would|need)\b")
 PRESENT = re.compile(r"\b(?:is|are|am|do|does)\b")
 FUTURE_BE = re.compile(r"\b(?:will (?:\w+ ){0,3}?be|going to be)\b")
@@ -66,6 +69,11 @@ def time_words(a: str, b: str) -> str | None:
     if why := only_one("time:", TIMES.find(a), TIMES.find(b)):
         return why
     tense_a, tense_b = tense(a), tense(b)
+    behind = [bool(PAST.search(read(text).folded)) for text in (a, b)]
+    if behind[0] != behind[1] and AHEAD.search(read(b if behind[0] else a).folded):
+        return "one is about the past, the other about what is to be done"
+    if {tense_a, tense_b} == {"future", "present"} and not (COPULA.search(read(a).folded) or COPULA.search(read(b).folded)):
+        return None
     if tense_a and tense_b and tense_a != tense_b:
         return f"{tense_a} in one, {tense_b} in the other"
     return None
@@ -80,7 +88,8 @@ def tense(text: str) -> str:
             if match[1] == "는" or final in (4, 8):
                 return "past" if final == 4 and match[1] != "는" else "present"
         return "past" if PAST_ENDING.search(reading.folded) else "present" if PLAIN_ENDING.search(reading.folded) else ""
-    past, present = bool(PAST.search(reading.folded)), bool(PRESENT.search(reading.folded))
+    folded = FRAME.sub("", reading.folded)
+    past, present = bool(PAST.search(reading.folded)), bool(PRESENT.search(folded))
     if FUTURE_BE.search(reading.folded):
         return "" if past else "future"
     if FUTURE.search(reading.folded):
