@@ -306,6 +306,9 @@ def calibrate(
         float | None,
         typer.Option("--limit", metavar="RATE", min=0.0001, max=0.5, help="False share of the hits. [default: the configuration's]"),
     ] = None,
+    judge: Annotated[
+        Path | None, typer.Option("--judge", metavar="FILE", help="Judge the threshold on these pairs, not on the held-out half.")
+    ] = None,
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw both rates over the threshold (SVG).")] = None,
     config: Config = None,
     json: Json = False,
@@ -316,7 +319,7 @@ def calibrate(
     semantic = load(config).cache.semantic
     if embedder:
         semantic = semantic.model_copy(update={"embedder": embedder})
-    command.run(file, semantic, limit or semantic.max_false_hit_rate, plot, as_json=json)
+    command.run(file, semantic, limit or semantic.max_false_hit_rate, plot, judge=judge, as_json=json)
 
 
 @config_app.command()

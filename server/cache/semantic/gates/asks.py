@@ -1,5 +1,7 @@
 """What is asked must agree: how is not why, when is not where, may I is not must I."""
 
+# ruff: noqa: E501 (tables: one row a line, lists of words as words)
+
 from __future__ import annotations
 
 from server.cache.semantic.gates.marks import Marks

@@ -1,5 +1,7 @@
 """Code identifiers must be the same: names with underscores, dots, brackets or inner capitals, flags, paths, versions, languages of programs."""
 
+# ruff: noqa: E501, SIM905 (tables: one row a line, lists of words as words)
+
 from __future__ import annotations
 
 import re

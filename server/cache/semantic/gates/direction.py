@@ -38,9 +38,9 @@ def _fillers(one: Reading, other: Reading) -> str | None:
     for role in FILLED:
         roles = (role, "to") if role == "toward" else (role,)
         here, there = ([unit for unit in _roles(reading) if unit.role in roles] for reading in (one, other))
-        if here and there and not any(x.same(y) for x in here for y in there):
-            if _in(here, other) and _in(there, one):
-                return f"{role} {here[0].text} in one, {role} {there[0].text} in the other"
+        apart = here and there and not any(x.same(y) for x in here for y in there)
+        if apart and _in(here, other) and _in(there, one):
+            return f"{role} {here[0].text} in one, {role} {there[0].text} in the other"
     return None
 
 

@@ -1,5 +1,7 @@
 """English words: contractions, separable verbs, and a stem by rules, so that "cancelled" and "cancelling" are one word."""
 
+# ruff: noqa: E501, SIM905 (tables: one row a line, lists of words as words)
+
 from __future__ import annotations
 
 import re

@@ -1,5 +1,7 @@
 """Names must be the same: capitalised words inside a sentence, acronyms, Latin names in Korean, quoted words, addresses of web and mail."""
 
+# ruff: noqa: SIM905 (tables: one row a line, lists of words as words)
+
 from __future__ import annotations
 
 import re

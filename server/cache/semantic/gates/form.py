@@ -1,5 +1,7 @@
 """The form asked for must agree: JSON or a table, short or detailed, formal or for a child, with code or without."""
 
+# ruff: noqa: E501 (tables: one row a line, lists of words as words)
+
 from __future__ import annotations
 
 from server.cache.semantic.gates.marks import Marks, only_one

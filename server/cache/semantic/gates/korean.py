@@ -6,6 +6,8 @@ In the word lists a verb's stem ends with "-"; one that changes stands twice (�
 readings that their particles and endings allow.
 """
 
+# ruff: noqa: E501, SIM905 (tables: one row a line, lists of words as words)
+
 from __future__ import annotations
 
 import re
@@ -202,7 +204,7 @@ def _endings() -> tuple[str, ...]:
         "\u11b8" + jamo("니까"),
         "\u11af" + jamo("지"),
     ]
-    return tuple([*(jamo(ending) for ending in whole), *finals])
+    return (*(jamo(ending) for ending in whole), *finals)
 
 
 def role_of(tail: str) -> str:

@@ -1,5 +1,7 @@
 """The language of the question, and the languages that it names, must agree: an answer in English does not serve a question in Korean."""
 
+# ruff: noqa: E501 (tables: one row a line, lists of words as words)
+
 from __future__ import annotations
 
 from server.cache.semantic.gates.marks import Marks, only_one

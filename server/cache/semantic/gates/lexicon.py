@@ -1,7 +1,8 @@
 """Word lists of one language: what means the same, what is opposite, what carries no content. The lists are text files in ../data.
 
-A file has sections: [same] (a line of words or phrases that are interchangeable in a question), [opposite] (two such lists with | between),
-[light] (general words that one question may have without the other), [generic] (words that carry no content), [function] (grammar), [negation]. A word may stand in several lines.
+A file has sections: [same] (a line of words or phrases that are interchangeable in a question), [opposite] (two such lists with |
+between), [light] (general words that one question may have without the other), [generic] (words that carry no content), [function]
+(grammar), [negation]. A word may stand in several lines.
 An opposite holds for the whole line of [same] whose first word it names: "remove" opposes "add", and so does "get rid of".
 """
 

@@ -1,5 +1,7 @@
 """Dates and times of day in a text, English and Korean, in parts that can be compared: month 3, day 5, clock 900 (minutes)."""
 
+# ruff: noqa: E501, SIM905 (tables: one row a line, lists of words as words)
+
 from __future__ import annotations
 
 import re

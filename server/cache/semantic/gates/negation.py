@@ -1,7 +1,7 @@
 """What one question denies, the other must deny: not, never, without, unable; 안, 못, -지 않다, -지 말다, 없다, 불가.
 
-Phrases that carry a negation but mean something of their own ("can't remember" is "forgot", "작동 안 해요" is "고장") are words of the lists and
-are not counted here.
+Phrases that carry a negation but mean something of their own ("can't remember" is "forgot", "작동 안 해요" is "고장") are words of the
+lists and are not counted here.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 Also used to blank them out of a text, so that the words beside them are compared without them.
 """
 
+# ruff: noqa: E501, SIM905 (tables: one row a line, lists of words as words)
+
 from __future__ import annotations
 
 import re
@@ -98,7 +100,7 @@ PATTERNS = [
     ("digits", rf"(?<![\w.])(?P<sign>[-−])?(?P<n>{DIGITS})\s?(?P<scale>천만|백만|만|억|천|백|조|hundred|thousand|million|billion)?(?:[\s-]?(?P<unit>{UNIT}))?(?P<half>\s?반)?(?![a-z0-9])"),
     ("words", rf"\b(?P<n>{ENGLISH}(?:(?:\s+and)?[\s-]+{ENGLISH})*)\b(?:[\s-]?(?P<unit>{UNIT}))?"),
     ("half", rf"\bhalf\s+(?:an?\s+)?(?P<unit>{UNIT})"),
-    ("article", rf"\ban?\s+(?P<unit>hour|minute|day|week|month|year|dozen|kilo|kilogram|liter|mile|cup)(?![a-z])"),
+    ("article", r"\ban?\s+(?P<unit>hour|minute|day|week|month|year|dozen|kilo|kilogram|liter|mile|cup)(?![a-z])"),
     ("days", rf"(?P<n>{'|'.join(DAYS)})(?![가-힣]{{2}}리)"),
     ("native", rf"(?<![가-힣])(?P<n>{_native})\s?(?P<unit>{'|'.join(_hangul)})(?P<half>\s?반)?"),
     ("native_alone", r"(?<![가-힣])(?P<n>하나|둘|셋|넷|다섯|여섯|일곱|여덟|아홉)(?=$|[\s만을를이가은는로도])"),

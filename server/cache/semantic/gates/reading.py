@@ -15,16 +15,18 @@ from server.cache.semantic.gates.unit import Unit
 
 INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\ufe00-\ufe0f]")
 QUOTED = re.compile(r"```.+?```|`[^`]+`|\"[^\"]+\"|“[^”]+”|‘[^’]+’|『[^』]+』|「[^」]+」|(?<![\w])'[^']+'(?!\w)", re.DOTALL)
-# names with a number in them, which is no quantity
 KEPT_FROM = re.compile(r"\b(?:keep|stop|prevent)s? ((?:\w+ ){1,3})from (\w+ing)\b")
+_TWO_FACTOR = r"(?:two|2)[- ](?:factor|step)(?: (?:auth(?:entication)?|verification|login))?"
+# names with a number in them, which is no quantity
 NUMBERED = [
     (re.compile(r"\bworld war (?:i|one|1)\b|\bfirst world war\b|\bww1\b"), "wwone"),
     (re.compile(r"\bworld war (?:ii|two|2)\b|\bsecond world war\b|\bww2\b"), "wwtwo"),
     (re.compile(r"\blike i(?: a|')?m (?:five|5)(?: years old)?\b|\beli5\b"), "simply"),
-    (re.compile(r"\b(?:2fa|mfa|two[- ](?:factor|step)(?: (?:auth(?:entication)?|verification|login))?|2[- ](?:factor|step)(?: (?:auth(?:entication)?|verification|login))?)\b"), "twofactor"),
+    (re.compile(rf"\b(?:2fa|mfa|{_TWO_FACTOR})\b"), "twofactor"),
     (re.compile(r"2단계\s?(?:인증|보안|로그인)|이중\s?인증|2차\s?인증|투팩터\s?(?:인증)?|이단계\s?인증|2fa"), "이중인증"),
-    (re.compile(r"\b(?:mp[34]|h264|a4|usb ?3|s3|ec2|b2b|b2c|5g|4g|lte|covid[- ]?19|office 365|windows \d+)\b"), lambda match: re.sub(r"[\d\s-]", lambda c: "abcdefghij"[int(c[0])] if c[0].isdigit() else "", match[0])),
-]  # fmt: skip
+]
+NAMES_WITH_DIGITS = re.compile(r"\b(?:mp[34]|h264|a4|usb ?3|s3|ec2|b2b|b2c|5g|4g|covid[- ]?19|office 365|windows \d+)\b")
+DIGITS = str.maketrans("0123456789", "abcdefghij", " -")
 AMERICA = re.compile(r"\bU\.?S\.?(?:A\b\.?)?(?=[\s?.,!]|$)")  # else "us"
 PUNCTUATION = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "，": ",", "？": "?"})
 
@@ -46,7 +48,7 @@ class Reading:
         return tuple(unit for unit in self.units if unit.content)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def read(text: str) -> Reading:
     """Reads a question. Never raises; time grows linearly with the text."""
     raw = INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).strip()
@@ -58,6 +60,7 @@ def read(text: str) -> Reading:
         folded = KEPT_FROM.sub(r"\1not \2", expand(folded))
     for name, instead in NUMBERED:
         folded = name.sub(instead, folded)
+    folded = NAMES_WITH_DIGITS.sub(lambda match: match[0].translate(DIGITS), folded)
     dates, spans = when.find(folded)
     rest = blanked(folded, spans)
     numbers = quantities(rest)

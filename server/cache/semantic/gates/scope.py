@@ -1,5 +1,7 @@
 """How far a question reaches must agree: all or some, only, at least, except, at most; for whom."""
 
+# ruff: noqa: E501 (tables: one row a line, lists of words as words)
+
 from __future__ import annotations
 
 from server.cache.semantic.gates.marks import Marks, only_one

@@ -1,5 +1,7 @@
 """Words of time must agree: today is not tomorrow, before is not after, what was is not what will be."""
 
+# ruff: noqa: E501 (tables: one row a line, lists of words as words)
+
 from __future__ import annotations
 
 import re
