@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 INSTALL := $(PYTHON) requirements/install.py --venv $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-quantize install-harness serve chat doctor quantize evaluate test test-fast check format lock docs demo-model bench-gateway bench-startup bench-quantize clean
+.PHONY: help install install-quantize install-harness serve chat doctor quantize evaluate test test-fast check format lock docs demo-model bench-gateway bench-startup bench-quantize bench-cache bench-semantic clean
 
 help: ## List all targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -80,6 +80,12 @@ demo-model: install ## Train the demo model and its draft from scratch (30 minut
 bench-gateway: install ## Measure the gateway beside vllm-router; writes benchmarks/results/gateway
 	@$(BIN)/python -m benchmarks.peers
 	@$(BIN)/python -m benchmarks.gateway $(ARGS)
+
+bench-semantic: install ## Measure the semantic cache's gates and thresholds; writes benchmarks/results/semantic
+	@$(BIN)/python -m benchmarks.semantic $(ARGS)
+
+bench-cache: install ## Measure hits, misses and single flight of the cache; writes benchmarks/results/cache
+	@$(BIN)/python -m benchmarks.cache $(ARGS)
 
 bench-startup: install ## Measure from the command to the first token; writes benchmarks/results/startup
 	@$(BIN)/python -m benchmarks.startup $(ARGS)

@@ -30,6 +30,8 @@ app = typer.Typer(
 
 config_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 app.add_typer(config_app, name="config")
+cache_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+app.add_typer(cache_app, name="cache")
 
 CHAT_URL = f"http://{Gateway().host}:{Gateway().port}/v1"
 
@@ -61,6 +63,12 @@ def options(
 @config_app.callback()
 def config_options(ctx: typer.Context) -> None:
     """Show or check the configuration."""
+    _help_alone(ctx)
+
+
+@cache_app.callback()
+def cache_options(ctx: typer.Context) -> None:
+    """Look into the cache of the running gateway, or empty it."""
     _help_alone(ctx)
 
 
@@ -252,6 +260,66 @@ def doctor(config: Config = None, host: Host = None, port: Port = None, data_dir
     from server.terminal import start
 
     return report.run(load(config, start.overrides(host=host, port=port, data_dir=data_dir)), as_json=json)
+
+
+Url = Annotated[
+    str | None, typer.Option("--url", metavar="URL", help="The running gateway. [default: as the configuration says]", show_default=False)
+]
+
+
+@cache_app.command()
+def stats(url: Url = None, config: Config = None, json: Json = False) -> None:
+    """What is kept, by model and namespace, and what it has saved since the start."""
+    from server.terminal import cache
+
+    cache.stats(cache.address(load(config), url), as_json=json)
+
+
+@cache_app.command()
+def flush(
+    model: Annotated[str | None, typer.Option("--model", "-m", metavar="NAME", help="Only answers of this model.")] = None,
+    namespace: Annotated[
+        str | None,
+        typer.Option("--namespace", "-n", metavar="NAME", help='Only answers of this namespace; "": of requests that name none.'),
+    ] = None,
+    url: Url = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Remove kept answers: all, or those of a model, of a namespace."""
+    from server.terminal import cache
+
+    cache.flush(cache.address(load(config), url), model, namespace, as_json=json)
+
+
+@cache_app.command()
+def calibrate(
+    file: Annotated[
+        str,
+        typer.Argument(metavar="LOG.jsonl", help="Log of requests, or labelled pairs (a, b, same); en or ko: those of this project."),
+    ],
+    embedder: Annotated[
+        str | None,
+        typer.Option("--embedder", "-e", metavar="NAME", help="Score with it. [default: the configuration's]", show_default=False),
+    ] = None,
+    limit: Annotated[
+        float | None,
+        typer.Option("--limit", metavar="RATE", min=0.0001, max=0.5, help="False share of the hits. [default: the configuration's]"),
+    ] = None,
+    judge: Annotated[
+        Path | None, typer.Option("--judge", metavar="FILE", help="Judge the threshold on these pairs, not on the held-out half.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help="Draw both rates over the threshold (SVG).")] = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Find the threshold of the semantic cache: hit rate and false-hit rate of pairs or a log, with their bounds."""
+    from server.terminal import calibrate as command
+
+    semantic = load(config).cache.semantic
+    if embedder:
+        semantic = semantic.model_copy(update={"embedder": embedder})
+    command.run(file, semantic, limit or semantic.max_false_hit_rate, plot, judge=judge, as_json=json)
 
 
 @config_app.command()

@@ -30,6 +30,7 @@ from benchmarks.scenarios import SCENARIOS, Measurement, Scenario, Subject, meas
 
 PACKAGES = ("sllm-stack", "uvicorn", "fastapi", "starlette", "uvloop", "httptools", "pydantic", "msgspec")
 OURS = f"{shlex.quote(sys.executable)} -m sllm gateway --upstream {{upstream}} --model mock --port {{port}}"
+NO_CACHE = {"SLLM_CACHE__STORE": "off"}  # what is measured is forwarding; benchmarks/cache.py measures the cache
 DATA_DIR = "SLLM_GATEWAY__DATA_DIR"  # a folder of its own for each gateway; removed at the end
 PROBE = b'{"model":"mock","messages":[{"role":"user","content":"ready?"}],"max_tokens":16}'
 
@@ -95,8 +96,8 @@ def main(
     if not scenarios:
         raise typer.BadParameter(f"--only takes {', '.join(s.name for s in SCENARIOS)}")
     where = provenance(PACKAGES)
-    wanted: list[tuple[str, str, dict[str, str]]] = [("sllm", gateway, {})] + (
-        [("sllm, access log off", gateway, {"SLLM_GATEWAY__ACCESS_LOG": "false"})] if quiet else []
+    wanted: list[tuple[str, str, dict[str, str]]] = [("sllm", gateway, NO_CACHE)] + (
+        [("sllm, access log off", gateway, {**NO_CACHE, "SLLM_GATEWAY__ACCESS_LOG": "false"})] if quiet else []
     )
     with said_plainly(console), contextlib.ExitStack() as stack:
         mock = start_mock(mock_core)

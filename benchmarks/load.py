@@ -20,6 +20,7 @@ import httptools
 BODY_BYTES = 120
 NUMBER = re.compile(rb'"content": ?"t(\d+) "')
 Check = Callable[[int, bytes], str | None]  # (status, body) -> what is wrong, or None
+Vary = Callable[[int], bytes]
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,9 @@ class Result:
 class Run:
     """One closed loop: until `until` (perf_counter_ns) or until `limit` requests were sent."""
 
-    def __init__(self, request: bytes, check: Check, until: int = 0, limit: int = 0) -> None:
+    def __init__(self, request: bytes, check: Check, until: int = 0, limit: int = 0, vary: Vary | None = None) -> None:
         self.request = request
+        self.vary = vary
         self.check = check
         self.until = until
         self.limit = limit
@@ -139,7 +141,8 @@ class Connection(asyncio.Protocol):
         self.run.sent += 1
         self.busy = True
         self.sent = now
-        self.transport.write(self.run.request)
+        run = self.run
+        self.transport.write(run.request if run.vary is None else run.vary(run.sent))
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -177,14 +180,24 @@ class Connection(asyncio.Protocol):
 
 
 async def load(
-    target: Target, request: bytes, check: Check, *, concurrency: int, seconds: float = 0.0, limit: int = 0, timeout: float = 120.0
+    target: Target,
+    request: bytes,
+    check: Check,
+    *,
+    concurrency: int,
+    seconds: float = 0.0,
+    limit: int = 0,
+    timeout: float = 120.0,
+    vary: Vary | None = None,
 ) -> Result:
     """Run the closed loop for `seconds`, or for `limit` requests. What is unanswered after `timeout` seconds counts as an error.
+
+    `vary` makes the request with a number (from 1) where they are to differ.
 
     The clock starts when all connections stand and stops at the last answer.
     """
     loop = asyncio.get_running_loop()
-    run = Run(request, check, limit=limit)
+    run = Run(request, check, limit=limit, vary=vary)
     connections: list[Connection] = []
     for _ in range(concurrency):
         if target.unix:

@@ -108,6 +108,8 @@ def install(environment: Environment) -> None:
         have = {}
     system.make_venv(folder)
     system.libraries(engine, build=any(name.startswith("quantize") for name in environment.locks))
+    if "dev.txt" in environment.locks:
+        system.test_server()
     if environment.torch_cpu:
         system.install_torch_cpu(folder, HERE / "torch-cpu.txt")
     # gptqmodel and a few small ones are published as source only: built with the setuptools of the engine's lock, so that no

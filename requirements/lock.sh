@@ -3,10 +3,17 @@
 set -eu
 cd "$(dirname "$0")"
 compile() { uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate "$@"; }
-marker_free() { sed "s/ ; (platform_machine == 'aarch64' and sys_platform == 'linux') or (platform_machine == 'x86_64' and sys_platform == 'linux')$//; s/ ; sys_platform == 'linux'$//" "$1" | grep -v "'never'" >"$1.tmp" && mv "$1.tmp" "$1"; }
+linux="platform_machine == '\(aarch64\|x86_64\)' and sys_platform == 'linux'"
+python="python_full_version [<>=]* '[0-9.]*'"
+marker_free() { # every lock is for Linux; what a line says of the Python version stays
+	sed "s/ ; ($linux) or ($linux)$//; s/ ; sys_platform == 'linux'$//; s/ ; (\($python\) and $linux) or ($python and $linux)$/ ; \1/" "$1" |
+		grep -v "'never'" >"$1.tmp" && mv "$1.tmp" "$1"
+}
 
 compile engine-cpu.in --override engine-cpu.overrides -o engine-cpu.txt
 compile gateway.in -c engine-cpu.txt -o gateway.txt
+compile semantic.in -c engine-cpu.txt -o semantic.txt
+compile valkey.in -c engine-cpu.txt -o valkey.txt
 compile dev.in -c engine-cpu.txt --override dev.overrides -o dev.txt
 compile quantize.in -c engine-cpu.txt --override quantize.overrides -o quantize.txt
 compile engine-cuda.in --override engine-cuda.overrides -o engine-cuda.txt

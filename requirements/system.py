@@ -42,6 +42,12 @@ def libraries(engine: str, *, build: bool) -> None:
             apt("libpcre2-8-0")
 
 
+def test_server() -> None:
+    """The server that the tests of the cache's stores start: Valkey, or Redis where the system has no Valkey."""
+    if not (shutil.which("valkey-server") or shutil.which("redis-server")):
+        apt("valkey-server", "redis-server")
+
+
 def loads(library: str) -> bool:
     try:
         ctypes.CDLL(library)

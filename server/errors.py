@@ -11,6 +11,7 @@
     │   └── EngineFailed          vLLM ended by itself; the cause in words
     └── RequestError              HTTP: the OpenAI error body
         ├── InvalidRequest        400
+        ├── NotAllowed            403
         ├── UnknownModel          404
         ├── UnknownRoute          404
         ├── MethodNotAllowed      405
@@ -20,7 +21,8 @@
         ├── InternalError         500: a fault of the gateway itself
         ├── UpstreamError         502: the engine broke off or sent what is not HTTP
         ├── EngineUnavailable     503 with Retry-After: loading, restarting, draining
-        └── UpstreamTimeout       504
+        ├── UpstreamTimeout       504
+        └── NotInCache            504: `Cache-Control: only-if-cached`, and there is no answer (RFC 9111, 5.2.1.7)
 
 A message says what was wrong, where, and what to type next.
 """
@@ -104,6 +106,12 @@ class InvalidRequest(RequestError):
     pass
 
 
+class NotAllowed(RequestError):
+    status = 403
+    type = "permission_error"
+    code = "not_allowed"
+
+
 class UnknownModel(RequestError):
     status = 404
     code = "model_not_found"
@@ -159,6 +167,15 @@ class UpstreamTimeout(RequestError):
     status = 504
     type = "server_error"
     code = "upstream_timeout"
+
+
+class NotInCache(RequestError):
+    status = 504
+    type = "server_error"
+    code = "not_in_cache"
+
+    def __init__(self, message: str):
+        super().__init__(message, headers={"x-should-retry": "false"})  # the `openai` package would ask three times
 
 
 def error_body(message: str, type: str, param: str | None = None, code: str | None = None) -> bytes:

@@ -7,6 +7,7 @@ Every object is frozen. An unknown key is an error that names the nearest key.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -147,6 +148,70 @@ class Upstreams(Section):
     retries: int = Field(2, ge=0, description="Other upstreams tried while no byte was sent to the client.")
 
 
+CACHE_STORES = "sqlite, memory, off, valkey://host:6379/0 or redis://host:6379/0"
+_STORE_URL = re.compile(r"(valkeys?|rediss?|unix)://.+")
+
+
+def _off(value: Any) -> Any:
+    """YAML reads `off` as false."""
+    return "off" if value is False else value
+
+
+class Semantic(Section):
+    """Answers to questions that mean the same. Off unless asked for."""
+
+    mode: Literal["off", "shadow", "serve"] = Field("off", description="shadow measures without serving; serve serves.")
+    max_false_hit_rate: float = Field(
+        0.01, gt=0, lt=1, description="Share of wrong answers that is allowed; above it, semantic serving turns itself off."
+    )
+    embedder: str = Field(
+        "ngram",
+        min_length=1,
+        description="ngram (built in), a folder or hub id of an ONNX model, a served model's name, or the base URL of a /v1/embeddings.",
+    )
+    embedder_model: str | None = Field(None, description="The model's name where the embedder is a URL.")
+    embedder_key: str | None = Field(None, description="Name of the environment variable that holds the API key for that URL.")
+    prefix: str = Field("", description='Put before each question, as some models ask: "query: " for e5.')
+    deadline: Duration | None = Field(None, gt=0, description="Longest wait for an embedding; none: 50ms, or 250ms over HTTP.")
+    threshold: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Similarity from which answers are served, as `sllm cache calibrate` finds it; none: a partition proves itself first.",
+    )
+    judge: str | None = Field(None, description="A served model that is asked whether two answers say the same.")
+    audit_share: float = Field(0.05, ge=0, le=1, description="Share of semantic hits that is also generated afresh and compared.")
+    max_questions: int = Field(100_000, ge=1, description="Questions kept in one partition; the oldest go first.")
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _off_is_text(cls, value: Any) -> Any:
+        return _off(value)
+
+
+class Cache(Section):
+    """Answers are kept and served again."""
+
+    store: str = Field("sqlite", description=f"Where answers are kept: {CACHE_STORES}.")
+    ttl: Duration = Field(86400.0, gt=0, description="An answer is served for this long.")
+    max_bytes: Size = Field(2**30, ge=2**20, description="Most that the store holds; what was used longest ago goes first.")
+    memory: Size = Field(64 * 2**20, description="Most that is held in memory in front of the store, for each worker.")
+    max_entry: Size = Field(4 * 2**20, ge=1, description="A larger answer is not kept.")
+    sampled: bool = Field(True, description="Also keep answers to requests with a temperature above 0 and no seed.")
+    replay: Literal["instant", "paced"] = Field("instant", description="A kept stream is sent at once, or at the pace it was made at.")
+    namespace_header: bool = Field(True, description="Requests may choose a namespace of their own with x-sllm-cache-namespace.")
+    secret: str | None = Field(None, description="A text that only your gateways know: what others write into a shared store is not believed.")
+    semantic: Semantic = Semantic()
+
+    @field_validator("store", mode="before")
+    @classmethod
+    def _known_store(cls, value: Any) -> Any:
+        value = _off(value)
+        if isinstance(value, str) and value not in ("sqlite", "memory", "off") and not _STORE_URL.fullmatch(value):
+            raise ValueError(f"'{value}' is no store: write {CACHE_STORES}")
+        return value
+
+
 class Settings(Section):
     """The whole configuration; the empty file serves the demo model."""
 
@@ -157,6 +222,7 @@ class Settings(Section):
     )
     gateway: Gateway = Gateway()
     upstreams: Upstreams = Upstreams()
+    cache: Cache = Cache()
     watchdog: Watchdog = Watchdog()
     restart: Restart = Restart()
 

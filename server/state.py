@@ -41,6 +41,9 @@ class EngineState(msgspec.Struct, frozen=True):
     last_token: float = 0.0  # Unix time of the last progress seen
     engine_version: str = ""
     quantization: dict[str, Any] | None = None  # what /v1/models says of it
+    weights: str = ""  # digest of what is loaded; "": not known yet, so nothing may be answered from the cache
+    template: str = ""  # digest of the chat template and the other small files that shape prompts and answers
+    adapters: dict[str, str] = {}  # each adapter's digest
 
 
 class StackState(msgspec.Struct, frozen=True):

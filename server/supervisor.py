@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal
 
@@ -126,7 +127,8 @@ class Supervisor:
     def _publish(self, engine: EngineState) -> None:
         before = self.state.engines.get(engine.model)
         self.state = StackState({**self.state.engines, engine.model: engine}, self.state.draining)
-        same = before is not None and before.phase == engine.phase and before.detail == engine.detail and before.pid == engine.pid
+        telling = attrgetter("phase", "detail", "pid", "weights")
+        same = before is not None and telling(before) == telling(engine)
         if not same or time.monotonic() - self.written >= LAST_TOKEN_EVERY:
             self._write()
         models = {model.name for model in self.settings.models if model.path}

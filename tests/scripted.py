@@ -112,6 +112,53 @@ def sse(contents: Sequence[str], *, gate: asyncio.Event | None = None) -> Script
     return script
 
 
+def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
+    """A chat chunk with any delta."""
+    choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+    data = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
+    return b"data: " + json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode() + b"\n\n"
+
+
+def talks(*words: str, gate: asyncio.Event | None = None, finish_reason: str = "stop") -> Script:
+    """A complete chat answer in the shape that is asked for; with `gate`, all but the first word, or the whole, wait for it."""
+
+    async def script(request: Request, reply: Reply) -> None:
+        usage = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
+        if request.method == "GET":
+            await reply.json({"object": "list", "data": [{"id": "m", "object": "model"}]})
+        elif request.json.get("stream"):
+            await reply.raw(SSE_HEAD)
+            await reply.chunk(chunk({"role": "assistant", "content": ""}))
+            for number, word in enumerate(words):
+                if number and gate is not None:
+                    await gate.wait()
+                await reply.chunk(chunk({"content": word}))
+            await reply.chunk(chunk({}, finish_reason))
+            if (request.json.get("stream_options") or {}).get("include_usage"):
+                await reply.chunk(USAGE)
+            await reply.chunk(DONE)
+            await reply.chunk(b"")
+        else:
+            if gate is not None:
+                await gate.wait()
+            message = {"role": "assistant", "content": "".join(words)}
+            await reply.json({**CHAT, "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}], "usage": usage})
+
+    return script
+
+
+def generates(script: Script) -> Script:
+    """`script` for what is to be generated; GET /v1/models is answered as a server does."""
+
+    async def both(request: Request, reply: Reply) -> None:
+        if request.method == "GET":
+            await reply.json({"object": "list", "data": [{"id": "m", "object": "model"}]})
+        else:
+            await script(request, reply)
+
+    return both
+
+
 @dataclass
 class Scripted:
     """A server with one script. `requests` keeps what came; `closed` is set when a client ends a connection."""

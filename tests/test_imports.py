@@ -19,7 +19,7 @@ BASE = {"server.settings", "server.configfile", "server.configerrors", "server.e
 DIRECTIONS: dict[str, set[str]] = {
     "sllm": {"server.terminal", "server.doctor", "server.supervisor", "server.engine", "quantize", *BASE},
     "server.doctor": {"server.terminal", "server.engine", "server.rundir", *BASE},
-    "server.terminal": {"server.supervisor", "server.rundir", *BASE},
+    "server.terminal": {"server.supervisor", "server.rundir", "server.cache", *BASE},
     "server.supervisor": {"server.workers", "server.rundir", "server.engine", *BASE},  # gateways are its child processes
     "server.workers": {*BASE},
     "server.rundir": {*BASE},

@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parent.parent / "requirements"
 ROOT = FOLDER.parent
 LOCKS = [path.stem for path in sorted(FOLDER.glob("*.in")) if path.stem != "checkpoints"]
 # Locks that are installed on top of another one.
-BESIDE = {"dev": "engine-cpu", "quantize": "engine-cpu", "quantize-cuda": "engine-cuda"}
+BESIDE = {"dev": "engine-cpu", "quantize": "engine-cpu", "quantize-cuda": "engine-cuda", "semantic": "engine-cpu", "valkey": "engine-cpu"}
 # What is installed here, by the environment that holds it; the locks for CUDA are read by the same rules and not installed.
 FOLDERS = {"llm-compressor": ROOT / ".tools" / "llm-compressor", "harness": ROOT / ".tools" / "harness"}
 

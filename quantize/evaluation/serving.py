@@ -71,6 +71,7 @@ class Serving:
         with (self.scratch / "serve.log").open("wb") as said:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "sllm", *words],
+                env={**os.environ, "SLLM_CACHE__STORE": "off"},  # the engine is measured, not what it said before
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=said,

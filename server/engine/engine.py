@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from server.engine import argv, diagnose, kvcache, manifest, plugins, watch
+from server.engine import argv, diagnose, digests, kvcache, manifest, plugins, watch
 from server.engine.machine import Machine
 from server.engine.process import EngineProcess
 from server.engine.resolve import Resolved, resolve
@@ -59,6 +59,7 @@ class Engine:
         self.log = stack.log_dir / f"engine-{_file_name(model.name)}.log"
         self.process: EngineProcess | None = None
         self.work: asyncio.Task[Any] | None = None
+        self.reading: asyncio.Task[None] | None = None  # the digests of what is loaded
         self.stopping = False
         self.phase_began = time.monotonic()
         self.state = EngineState(model=model.name, phase=Phase.RESOLVING, since=time.time(), address=f"unix:{self.socket}")
@@ -74,6 +75,7 @@ class Engine:
             self._enter(Phase.FAILED, cause.message)
             raise cause from None
         finally:
+            self.stopping = True
             if not (told := self.stack.needs[self.model.name]).done():
                 told.set_result(None)  # the others need not wait for one that failed
             if self.process:
@@ -93,7 +95,8 @@ class Engine:
         def report(detail: str) -> None:
             self._update(detail=detail)
 
-        found: Resolved = await resolve(self.model, report)
+        self.found: Resolved = await resolve(self.model, report)
+        found = self.found
         task = found.checkpoint.task if self.model.task == "auto" else self.model.task
         plugins.check(found.checkpoint, self.stack.machine.version)
         kvcache.check(self.model, self.stack.machine, found.checkpoint)
@@ -146,7 +149,8 @@ class Engine:
         async with self.stack.gate:
             if self.stopping:
                 return False, STOPPED
-            self._enter(Phase.LOADING)
+            self._enter(Phase.LOADING, weights="", template="", adapters={})
+            self._begin_reading()
             self.socket.unlink(missing_ok=True)
             self.process = process = await EngineProcess.start(command.argv, command.env, self.log)
             self._update(pid=process.pid)
@@ -174,6 +178,24 @@ class Engine:
             return True, diagnose.explain(process.tail(), process.exited.result())
         await process.kill()
         return True, diagnose.Diagnosis(f"the engine stalled: {stalled}")
+
+    def _begin_reading(self) -> None:
+        """Find out what is loaded. Until it is known nothing is answered from the cache; nothing waits for it."""
+        if self.reading:
+            self.reading.cancel()
+        if self.stack.settings.cache.store != "off":
+            self.reading = asyncio.create_task(self._read_digests())
+
+    async def _read_digests(self) -> None:
+        memo = self.stack.settings.gateway.data_dir / digests.FILE
+        try:
+            found = await asyncio.to_thread(digests.of, self.found, self.model, memo, lambda: self.stopping)
+        except digests.Stopped:
+            return
+        except OSError as error:
+            self.stack.say(f"{self.model.name}: its answers are not cached: cannot read what it has loaded ({error})")
+            return
+        self._update(weights=found.weights, template=found.template, adapters=found.adapters)
 
     async def _until_it_ends(self, process: EngineProcess, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T | None:
         """The result of `work`, or None where the process ends, we stop, or the time is up, before it comes."""

@@ -47,6 +47,8 @@ class AccessLog:
             line += f',"first_ms":{(call.first - call.when) * 1000:.3f}'
         if call.prompt_tokens:
             line += f',"prompt_tokens":{call.prompt_tokens},"completion_tokens":{call.completion_tokens}'
+        if call.cache is not None:
+            line += f',"cache":"{call.cache[1].decode()}"'
         if call.error_code:
             line += f',"error":{json.dumps(call.error_code)}'
         self.lines.append(line + (',"disconnected":true}\n' if call.gone else "}\n"))

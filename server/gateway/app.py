@@ -11,24 +11,32 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
-from server.gateway import openapi, operations
+from server.gateway import admin, openapi, operations
 from server.gateway.access_log import AccessLog
 from server.gateway.call import Receive, Scope, Send
 from server.gateway.catalogue import Catalogue
 from server.gateway.inflight import Drain, InFlight
+from server.gateway.kept import open_kept
 from server.gateway.metrics import Metrics
+from server.gateway.origins import Origins
 from server.gateway.pipeline import Endpoint, Pipeline
 from server.gateway.steps.admit import Admit
+from server.gateway.steps.coalesce import Coalesce
 from server.gateway.steps.forward import Forward
+from server.gateway.steps.lookup import LookUp
 from server.gateway.steps.parse import Parse
 from server.gateway.steps.record import Record
 from server.gateway.steps.resolve import Resolve
+from server.gateway.steps.store import Store
 from server.gateway.watch import Watcher, check_upstreams
 from server.settings import Settings
+
+if TYPE_CHECKING:
+    from server.gateway.steps.similar import Similar
 
 TICK = 0.1  # seconds: timeouts, clients that left, the log
 
@@ -62,18 +70,33 @@ class GatewayApp(FastAPI):
         self.catalogue = Catalogue(settings)
         self.metrics = Metrics()
         self.access_log = AccessLog(write_log or _stderr) if settings.gateway.access_log else None
-        self.watcher = Watcher(settings, self.catalogue, self.drain, state_path)
+        self.kept = kept = open_kept(settings, self.metrics.registry, state_path)
+        self.similar = similar = self._open_similar()
+        origins = Origins(settings, self.catalogue) if kept else None
+        self.watcher = Watcher(settings, self.catalogue, self.drain, state_path, origins)
         self.pipeline = Pipeline(
             Admit(self.drain),
             Parse(settings.gateway),
             Resolve(self.catalogue),
+            LookUp(kept, similar.question_of if similar else None) if kept else None,
+            similar,
+            Coalesce(kept, self.drain) if kept else None,
             Forward(settings.upstreams.retries, self.metrics.count_error),
+            Store(kept) if kept else None,
             Record(self.metrics, self.access_log),
             self.inflight,
         )
         self.direct: dict[tuple[str, str], Endpoint] = {("POST", path): self.pipeline.endpoint(path) for path in INFERENCE}
         operations.add_routes(self)
+        admin.add_routes(self)
         openapi.add_inference(self, INFERENCE)
+
+    def _open_similar(self) -> Similar | None:
+        if self.kept is None or self.settings.cache.semantic.mode == "off":
+            return None
+        from server.gateway.steps.similar import open_similar  # the gates' word lists take a tenth of a second
+
+        return open_similar(self.settings, self.kept, self.catalogue, self.drain, self.metrics)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -98,6 +121,10 @@ def create_app(settings: Settings, state_path: Path | None = None, write_log: Ca
 async def _lifespan(app: Any) -> AsyncIterator[None]:
     app.watcher.connect_external()
     app.watcher.look()
+    if app.kept is not None:
+        await app.kept.levels.open()
+    if app.similar is not None:
+        app.similar.semantic.open()
     tasks = [asyncio.create_task(app.watcher.run()), asyncio.create_task(_tick(app))]
     if app.watcher.external:
         tasks.append(asyncio.create_task(app.watcher.probe()))
@@ -107,9 +134,13 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if app.similar is not None:
+            await app.similar.semantic.close()
         for engine in app.catalogue.engines.values():
             for upstream in engine.upstreams:
                 upstream.pool.close()
+        if app.kept is not None:
+            await app.kept.close()
         await asyncio.sleep(0)  # the connections close in the loop's next round
         app.metrics.flush(0)
         if app.access_log is not None:
@@ -127,6 +158,8 @@ async def _tick(app: GatewayApp) -> None:
         for engine in app.catalogue.engines.values():
             for upstream in engine.upstreams:
                 upstream.pool.sweep(elapsed)
+        if app.kept is not None:
+            app.kept.tick()
         app.metrics.flush(len(app.inflight.calls))
         if app.access_log is not None:
             app.access_log.flush()

@@ -7,7 +7,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from server.cache.control import Control
+    from server.cache.flight import Flight, Follower
+    from server.cache.identity import Identity
+    from server.cache.semantic.serve import Asked
     from server.gateway.catalogue import Target
+    from server.gateway.inputs import Inputs
     from server.gateway.upstream.connection import Connection
 
 Scope = MutableMapping[str, Any]
@@ -39,6 +44,14 @@ class Call:
     strip_usage = False  # take the usage chunk out of the stream
     target: Target | None = None
     connection: Connection | None = None
+    cache: tuple[bytes, bytes] | None = None  # the answer's x-sllm-cache; None: the cache is off
+    control: Control | None = None
+    identity: Identity | None = None  # None: neither looked up nor kept
+    asked: Asked | None = None  # what the semantic cache is to learn from its answer
+    flight: Flight | None = None  # that it leads
+    inputs: Inputs | None = None  # of embeddings
+    follower: Follower | None = None  # of one that somebody else leads
+    waits = False  # for something else than an engine: its client is watched all the same
     status = 0
     first = 0.0  # perf_counter at the first byte sent; 0: none yet
     started = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from server.cache.identity import Origin
 from server.errors import UnknownModel
 from server.gateway.upstream.balance import Balancer, Upstream
 from server.nearest import nearest
@@ -27,6 +28,10 @@ class Engine:
         self.max_model_len = model.max_model_len if isinstance(model.max_model_len, int) else 0
         self.last_token = 0.0
         self.quantization: dict[str, Any] | None = None
+        self.version = ""
+        self.weights = ""  # digests; "": not known
+        self.template = ""
+        self.adapters: dict[str, str] = {}
         self.ready = not self.ours
 
     @property
@@ -35,9 +40,12 @@ class Engine:
 
 
 class Target:
-    """What a name stands for: an engine, the model name sent to it, and perhaps a persona."""
+    """What a name stands for: an engine, the model name sent to it, and perhaps a persona.
 
-    __slots__ = ("answers_as", "engine", "header", "name", "persona")
+    `origin` is what answers are kept under; None: it is not known, or the cache is off.
+    """
+
+    __slots__ = ("answers_as", "engine", "header", "name", "origin", "persona")
 
     def __init__(self, name: str, engine: Engine, answers_as: str, persona: Persona | None = None) -> None:
         self.name = name
@@ -45,6 +53,7 @@ class Target:
         self.answers_as = answers_as  # the served model or adapter
         self.persona = persona
         self.header = (b"x-sllm-model", _header_value(answers_as))
+        self.origin: Origin | None = None
 
 
 class Catalogue:

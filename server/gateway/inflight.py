@@ -30,9 +30,9 @@ class InFlight:
         self.watchers: set[asyncio.Task[None]] = set()
 
     def sweep(self) -> None:
-        """Once a tick: watch the clients of requests that have a connection to an engine for one tick already."""
+        """Once a tick: watch the clients of requests that have waited for an engine, or for each other, for one tick already."""
         for call in self.calls:
-            if call.watched or call.connection is None:
+            if call.watched or not (call.connection is not None or call.waits):
                 continue
             if call.ticks:
                 call.watched = True
@@ -54,5 +54,14 @@ async def _watch(call: Call) -> None:
         pass
     if call.status == 0 or not call.finished:
         call.gone = True
-        if call.connection is not None:
-            call.connection.abort(Left("the client left"))
+        if call.follower is not None:
+            call.follower.leave()
+        elif call.flight is not None:
+            call.flight.leader_left(lambda: _abandon(call))  # now, or when nobody waits for its answer any more
+        else:
+            _abandon(call)
+
+
+def _abandon(call: Call) -> None:
+    if call.connection is not None:
+        call.connection.abort(Left("the client left"))

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 Add = Callable[[float], None]
@@ -79,8 +80,15 @@ class Metrics:
 
     def text(self) -> bytes:
         """The exposition format (text, version 0.0.4)."""
-        registry = self.registry
-        if self.shared:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-        return generate_latest(registry)
+        return generate_latest(self._all())
+
+    def families(self) -> list[Metric]:
+        """The values of every worker together."""
+        return list(self._all().collect())
+
+    def _all(self) -> CollectorRegistry:
+        if not self.shared:
+            return self.registry
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return registry

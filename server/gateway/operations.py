@@ -48,6 +48,8 @@ def add_routes(app: GatewayApp) -> None:
     async def metrics() -> Response:
         """Prometheus metrics of the gateway (sllm_*) and of its engines (vllm:*), each with its model."""
         app.metrics.flush(len(app.inflight.calls))
+        if app.kept is not None:
+            await app.kept.stats()
         text = app.metrics.text() + await engine_metrics(list(catalogue.engines.values()))
         return Response(text, media_type="text/plain; version=0.0.4")
 

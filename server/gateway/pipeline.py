@@ -9,16 +9,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
-from server.errors import InternalError, RequestError
+from server.errors import InternalError, RequestError, UpstreamTimeout
 from server.gateway.answers import CLOSE, headers_of, reply
 from server.gateway.call import Call, ClientGone, Receive, Scope, Send
 from server.gateway.inflight import InFlight
+from server.gateway.replay import BYPASS
 from server.gateway.steps.admit import Admit
+from server.gateway.steps.coalesce import Coalesce
 from server.gateway.steps.forward import Forward
+from server.gateway.steps.lookup import LookUp
 from server.gateway.steps.parse import Parse
 from server.gateway.steps.record import Record
 from server.gateway.steps.resolve import Resolve
+from server.gateway.steps.store import Store
+
+if TYPE_CHECKING:
+    from server.gateway.steps.similar import Similar
 
 Step = Callable[[Call], Awaitable[bool | None] | bool | None]
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -27,14 +35,36 @@ Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 class Pipeline:
     """The steps, composed once at start-up."""
 
-    def __init__(self, admit: Admit, parse: Parse, resolve: Resolve, forward: Forward, record: Record, inflight: InFlight) -> None:
-        self.steps: Sequence[Step] = (
+    def __init__(
+        self,
+        admit: Admit,
+        parse: Parse,
+        resolve: Resolve,
+        look_up: LookUp | None,
+        similar: Similar | None,
+        coalesce: Coalesce | None,
+        forward: Forward,
+        store: Store | None,
+        record: Record,
+        inflight: InFlight,
+    ) -> None:
+        """None: the configuration leaves the step out."""
+        steps: tuple[Step | None, ...] = (
             admit,  # not while draining
             parse,  # the body as bytes, and the few fields that decide
             resolve,  # the model's name -> engine, adapter, persona
+            look_up,  # an answer that was kept
+            similar,  # one to a question that means the same
+            coalesce,  # one that is being made
             forward,  # bytes to the engine, bytes back
         )
-        self.always: Sequence[Callable[[Call], None]] = (record,)  # metrics and the log
+        always: tuple[Callable[[Call], None] | None, ...] = (
+            store,  # a complete answer is kept; those who wait for one that failed are told
+            record,  # metrics and the log
+        )
+        self.steps: Sequence[Step] = tuple(step for step in steps if step is not None)
+        self.always: Sequence[Callable[[Call], None]] = tuple(step for step in always if step is not None)
+        self.caches = look_up is not None
         self.inflight = inflight.calls
 
     def endpoint(self, path: str) -> Endpoint:
@@ -55,6 +85,8 @@ class Pipeline:
                 if done:
                     break
         except RequestError as error:
+            if call.flight is not None:
+                call.flight.fail(error, final=isinstance(error, UpstreamTimeout))
             await self._refuse(call, error)
         except ClientGone:
             call.gone = True
@@ -77,6 +109,8 @@ class Pipeline:
         headers = [*headers_of(error), (b"x-request-id", call.request_id)]
         if call.target is not None:
             headers.append(call.target.header)
+        if self.caches:
+            headers.append(call.cache or BYPASS)
         if error.status in (408, 413) or call.closing:
             headers.append(CLOSE)
         await reply(call.send, error.status, error.body(), headers)

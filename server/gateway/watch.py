@@ -10,6 +10,7 @@ from pathlib import Path
 from server.errors import ConfigError
 from server.gateway.catalogue import Catalogue, Engine
 from server.gateway.inflight import Drain
+from server.gateway.origins import Origins
 from server.gateway.upstream.address import parse_address
 from server.gateway.upstream.balance import Balancer, Upstream
 from server.gateway.upstream.errors import Refused
@@ -22,13 +23,16 @@ CALM = 10.0  # and at one that did
 
 
 class Watcher:
-    """Keeps every Engine's phase and address true. `look` once, or `run` for ever."""
+    """Keeps every Engine's phase and address true. `look` once, or `run` for ever. `origins`: None where the cache is off."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue, drain: Drain, state_path: Path | None) -> None:
+    def __init__(
+        self, settings: Settings, catalogue: Catalogue, drain: Drain, state_path: Path | None, origins: Origins | None = None
+    ) -> None:
         self.settings = settings
         self.catalogue = catalogue
         self.drain = drain
         self.path = state_path
+        self.origins = origins
         self.seen: tuple[int, int, int] | None = None
         self.external = [(catalogue.engines[m.name], m.upstreams) for m in settings.models if m.upstreams]
 
@@ -79,6 +83,10 @@ class Watcher:
             engine.balancer = self._balancer((state.address,))
             engine.address = state.address
         engine.ready = state.phase is Phase.READY and engine.balancer is not None
+        engine.version, engine.weights = state.engine_version, state.weights
+        engine.template, engine.adapters = state.template, state.adapters
+        if self.origins is not None:
+            self.origins.renew(engine)
 
     def _balancer(self, urls: tuple[str, ...]) -> Balancer:
         timeouts = self.settings.gateway.timeouts
@@ -91,6 +99,8 @@ class Watcher:
                 reached = await asyncio.gather(*(_reaches(upstream) for upstream in engine.upstreams))
                 engine.phase = Phase.READY if any(reached) else Phase.LOADING
                 engine.detail = "" if any(reached) else f"no upstream can be reached: {engine.address}"
+                if self.origins is not None and any(reached):
+                    await self.origins.ask(engine)
             await asyncio.sleep(CALM if all(e.phase is Phase.READY for e, _ in self.external) else PROBE)
 
 

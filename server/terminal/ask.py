@@ -1,4 +1,4 @@
-"""One short GET at a running server, over TCP or a Unix socket, past any proxy."""
+"""One short request at a running server, over TCP or a Unix socket, past any proxy."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class _OverSocket(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-def get(base: str, path: str, *, timeout: float = 5.0, key: str | None = None) -> tuple[int, Any]:
-    """Status and JSON body (None where it is not JSON) of GET `base` + `path`. Raises OSError when nothing answers."""
+def get(base: str, path: str, *, timeout: float = 5.0, key: str | None = None, method: str = "GET") -> tuple[int, Any]:
+    """Status and JSON body (None where it is not JSON) of `base` + `path`. Raises OSError when nothing answers."""
     parts = urlsplit(base)
     connection: http.client.HTTPConnection
     if base.startswith("unix:"):
@@ -38,7 +38,7 @@ def get(base: str, path: str, *, timeout: float = 5.0, key: str | None = None) -
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout)
     try:
         connection.request(
-            "GET",
+            method,
             parts.path.rstrip("/") + path if parts.scheme != "unix" else path,
             headers={"authorization": f"Bearer {key}"} if key else {},
         )

@@ -33,6 +33,7 @@ class Stack:
         self.clients: list[OpenAI] = []
         self.data_dir = folder / "data"
         gateway = {"data_dir": str(self.data_dir), **config.get("gateway", {})}
+        config = {"cache": {"store": "off"}, **config}  # most tests are about the engine
         (folder / "sllm.yaml").write_text(yaml.safe_dump({**config, "gateway": gateway}))
         (folder / "run").mkdir()
         self.log = folder / "stack.log"

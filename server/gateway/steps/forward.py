@@ -4,13 +4,18 @@ Retried, while no byte went to the client: on a fresh connection if a pooled one
 meanwhile; on another upstream if one refuses, breaks off, sends what is not HTTP, or answers 502, 503 or 504.
 A generation that ran twice costs tokens but harms nothing. An engine that is silent for too long is not asked
 again elsewhere: the client has waited long enough, and the others would get the load.
+
+Where others may wait for the same answer (server/cache/flight.py), the engine's bytes are noted on their way.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
+from server.cache.flight import Flight, Follower, Whole
 from server.errors import EngineUnavailable, RequestError, UpstreamError, UpstreamTimeout
 from server.gateway.answers import JSON, normalise
 from server.gateway.call import EVENT_STREAM, Call, ClientGone, Headers
@@ -22,8 +27,10 @@ from server.gateway.upstream.errors import Left, Refused, Silent, Stale, Upstrea
 from server.gateway.usage import read_usage
 
 BUSY = frozenset((502, 503, 504))
+SAME_FOR_ALL = frozenset((400, 404, 405, 413, 415, 422))  # refusals that the same request would meet again
 STREAM_HEADERS: Headers = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]  # nginx holds streams back otherwise
 
+Message = dict[str, Any]
 CountError = Callable[[str, str], None]  # model, kind
 
 
@@ -41,7 +48,7 @@ class Forward:
         while True:
             upstream = balancer.pick(tried) if balancer else None
             if upstream is None or balancer is None:
-                raise _error(engine, failure)
+                raise explain(engine, failure)
             upstream.outstanding += 1
             try:
                 last = len(tried) >= self.retries or len(tried) + 1 >= len(balancer.upstreams)
@@ -60,7 +67,7 @@ class Forward:
                 balancer.failed(upstream)
                 self.count_error(engine.name, error.kind)
                 if last or isinstance(error, Silent):
-                    raise _error(engine, error) from None
+                    raise explain(engine, error) from None
             finally:
                 upstream.outstanding -= 1
             tried.append(upstream)
@@ -116,7 +123,13 @@ class Forward:
         else:
             headers = [(b"content-type", kind)] if kind else []
             call.prompt_tokens, call.completion_tokens = read_usage(body)
+        if call.flight is not None:
+            _share(call.flight, Whole(status, body, tuple(headers), call.error_code))
+        if call.inputs is not None and status == 200:
+            body = call.inputs.answer(body)
         headers += ((b"content-length", b"%d" % len(body)), (b"x-request-id", call.request_id), call.target.header)
+        if call.cache is not None:
+            headers.append(call.cache)
         call.started = True
         call.status = status
         call.first = time.perf_counter()
@@ -135,18 +148,26 @@ class Forward:
         call.status = 200
         call.first = time.perf_counter()
         headers = [(b"content-type", kind), *STREAM_HEADERS, (b"x-request-id", call.request_id), call.target.header]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        if call.cache is not None:
+            headers.append(call.cache)
+        start: Message = {"type": "http.response.start", "status": 200, "headers": headers}
         try:
-            while data:
-                if out := feed(data):
-                    await send({"type": "http.response.body", "body": out, "more_body": True})
-                data = await read()
+            if call.flight is not None and data:
+                await _lead(call, call.flight, start, data, connection, feed)
+            else:
+                await send(start)
+                while data:
+                    if out := feed(data):
+                        await send({"type": "http.response.body", "body": out, "more_body": True})
+                    data = await read()
             end = usage.finish()
         except Left:
             raise
         except UpstreamFailure as failure:
+            if call.flight is not None:
+                call.flight.fail(failure, final=isinstance(failure, Silent))
             self.count_error(call.target.engine.name, failure.kind)
-            error = _error(call.target.engine, failure)
+            error = explain(call.target.engine, failure)
             call.error_code = error.code
             end = error_event(error)
         if usage.usage:
@@ -155,7 +176,53 @@ class Forward:
         call.finished = True
 
 
-def _error(engine: Engine, failure: UpstreamFailure | None) -> RequestError:
+def _share(flight: Flight, whole: Whole) -> None:
+    """Tell those who wait for the same. An error that comes of the engine's state may be another for the next one."""
+    if whole.status == 200:
+        flight.finish(whole)
+    else:
+        flight.whole = whole
+        flight.fail(None, final=whole.status in SAME_FOR_ALL)
+
+
+async def _lead(call: Call, flight: Flight, start: Message, data: bytes, connection: Connection, feed: Callable[[bytes], bytes]) -> None:
+    """Pass a stream on and note it. Once somebody follows, a task of the flight reads, and this one only listens."""
+    send, read = call.send, connection.read
+    flight.read = read
+    message: Message | None = start
+    while data:
+        flight.feed(data)
+        sent = len(flight.chunks)
+        if flight.listeners:
+            flight.hand_over()
+        flight.busy = True  # whoever joins while this client takes its time has the reading handed over
+        if message is not None:
+            await send(message)
+            message = None
+        if out := feed(data):
+            await send({"type": "http.response.body", "body": out, "more_body": True})
+        flight.busy = False
+        if flight.reading is not None:
+            await _listen(call, flight, flight.reading, sent, feed)
+            return
+        data = await read()
+    flight.finish()
+
+
+async def _listen(call: Call, flight: Flight, reading: asyncio.Task[None], sent: int, feed: Callable[[bytes], bytes]) -> None:
+    """The rest of a stream after its first `sent` chunks. A client that is gone takes nothing, and the work goes on."""
+    follower = Follower(flight)
+    follower.at = sent
+    try:
+        while data := await follower.more():
+            if out := feed(data):
+                await call.send({"type": "http.response.body", "body": out, "more_body": True})
+    finally:
+        flight.unlisten(follower)
+        reading.cancel()  # over, unless this request was cancelled: then its connection goes too
+
+
+def explain(engine: Engine, failure: UpstreamFailure | None) -> RequestError:
     """What the client is told."""
     name = f"model '{engine.name}'"
     if failure is None:

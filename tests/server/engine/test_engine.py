@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from quantize.digest import weights
 from server.engine.engine import Engine, Stack
 from server.engine.machine import Machine
 from server.engine.shares import Need
 from server.errors import EngineFailed, ModelNotFound
-from server.settings import Model, Restart, Settings, Watchdog
+from server.settings import Gateway, Model, Restart, Settings, Watchdog
 from server.state import EngineState, Phase
 from tests.server.engine.conftest import CPU, alive, fake
 
@@ -27,6 +28,7 @@ class Life:
         self.said: list[str] = []
         self.settings = Settings(
             models=(Model(name="m", path=str(model)),),
+            gateway=Gateway(data_dir=tmp_path),
             watchdog=Watchdog(interval="20ms", probe_after="50ms", stalled_after="2s", start_timeout=restart.pop("start_timeout", 20)),
             restart=Restart(**{"first": "10ms", "max": "40ms", "attempts": 3, **restart}),
         )
@@ -183,3 +185,34 @@ async def test_on_a_gpu_an_engine_waits_for_what_the_others_need(tmp_path: Path,
     other.set_result(Need("embed", 2**30))
     await life.until(Phase.READY)
     await life.stop()
+
+
+async def test_what_is_loaded_is_told_by_its_digest(tmp_path: Path, model_folder: Path):
+    life = Life(tmp_path, model_folder)
+    try:
+        while not life.engine.state.weights:
+            await asyncio.sleep(0.01)
+        assert life.engine.state.weights == weights(model_folder)
+        assert life.engine.state.template.startswith("sha256:")
+    finally:
+        await life.engine.stop(0)
+        await life.running
+
+
+async def test_other_weights_at_a_restart_are_told(tmp_path: Path, model_folder: Path):
+    life = Life(tmp_path, model_folder)
+    try:
+        await life.until(Phase.READY)
+        while not (before := life.engine.state.weights):
+            await asyncio.sleep(0.01)
+        file = model_folder / "model.safetensors"
+        file.write_bytes(file.read_bytes()[:-1] + b"x")
+        os.kill(life.engine.state.pid, signal.SIGKILL)
+        await life.until(Phase.LOADING, restarts=1)
+        assert life.states[-1].weights != before
+        while not life.engine.state.weights:
+            await asyncio.sleep(0.01)
+        assert life.engine.state.weights == weights(model_folder) != before
+    finally:
+        await life.engine.stop(0)
+        await life.running

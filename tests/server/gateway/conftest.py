@@ -77,13 +77,14 @@ Gateways = Callable[..., AbstractAsyncContextManager[Running]]
 
 @pytest.fixture
 def gateway() -> Gateways:
-    """`async with gateway(engine, ...) as running`: one model `m` over `engine`, or any configuration."""
+    """`async with gateway(engine, ...) as running`: one model `m` over `engine`, or any configuration. The cache is off."""
 
     @asynccontextmanager
     async def start(*engines: Scripted | str, state: Path | None = None, **configuration: Any) -> AsyncIterator[Running]:
         urls = [e if isinstance(e, str) else e.url for e in engines]
         if urls:
             configuration = {"models": [{"name": "m", "upstreams": urls}], **configuration}
+        configuration = {"cache": {"store": "off"}, **configuration}
         log: list[bytes] = []
         app = create_app(parse(configuration), state, write_log=log.append)
         server = GatewayServer(app)
@@ -114,3 +115,15 @@ def post(path: str, body: bytes, *headers: str) -> bytes:
     """A raw POST that closes its connection."""
     lines = [f"POST {path} HTTP/1.1", "host: x", "connection: close", f"content-length: {len(body)}", *headers]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+async def cached(running: Running, model: str = "m") -> None:
+    """Wait until the gateway knows what is served; before, nothing is answered from the cache."""
+    async with asyncio.timeout(5):
+        while running.app.catalogue.targets[model].origin is None:
+            await asyncio.sleep(0.002)
+
+
+def asked(engine: Scripted) -> int:
+    """How often the engine was to generate."""
+    return sum(request.method == "POST" for request in engine.requests)

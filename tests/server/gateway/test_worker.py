@@ -31,7 +31,7 @@ class Workers:
     """`count` processes on one socket, as children of `parent` or of this process."""
 
     def __init__(self, folder: Path, engine: Scripted, count: int = 1) -> None:
-        settings = parse({"models": [{"name": "m", "upstreams": [engine.url]}], "gateway": {"workers": count}})
+        settings = parse({"models": [{"name": "m", "upstreams": [engine.url]}], "gateway": {"workers": count}, "cache": {"store": "off"}})
         (folder / "settings.json").write_text(settings.model_dump_json())
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
