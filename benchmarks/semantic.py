@@ -1,7 +1,8 @@
 """The gates and thresholds of the semantic cache on the pairs that come with the project: `make bench-semantic`.
 
-English is scored by all-MiniLM-L6-v2 (benchmarks/minilm.py), Korean by the gateway's own n-grams over jamo, since no Korean embedder ships inside a
-package. `sllm cache calibrate` does the rest, in a process of its own; this writes its figures, the plots and where they come from.
+English is scored by all-MiniLM-L6-v2 (benchmarks/minilm.py), Korean by the gateway's own n-grams over jamo, since no Korean embedder
+ships inside a package. `sllm cache calibrate` does the rest, in a process of its own; this writes its figures,
+the plots and where they come from.
 """
 
 from __future__ import annotations

@@ -200,7 +200,7 @@ class Cache(Section):
     sampled: bool = Field(True, description="Also keep answers to requests with a temperature above 0 and no seed.")
     replay: Literal["instant", "paced"] = Field("instant", description="A kept stream is sent at once, or at the pace it was made at.")
     namespace_header: bool = Field(True, description="Requests may choose a namespace of their own with x-sllm-cache-namespace.")
-    secret: str | None = Field(None, description="A text that only your gateways know: what others write into a shared store is not believed.")
+    secret: str | None = Field(None, description="A text that only your gateways know: what others write into a shared store is not taken.")
     semantic: Semantic = Semantic()
 
     @field_validator("store", mode="before")

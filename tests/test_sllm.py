@@ -16,7 +16,8 @@ import yaml
 import sllm
 from server.settings import ROOT, Gateway, load
 
-COMMANDS = ["serve", "gateway", "chat", "quantize", "evaluate", "doctor", "config show", "config check", "cache stats", "cache flush", "cache calibrate"]
+COMMANDS = ["serve", "gateway", "chat", "quantize", "evaluate", "doctor", "config show", "config check"]
+COMMANDS += ["cache stats", "cache flush", "cache calibrate"]
 runner = typer.testing.CliRunner()
 
 
