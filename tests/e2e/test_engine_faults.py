@@ -25,7 +25,7 @@ def fragile(start: Callable[..., Stack], chat_model: Path) -> Stack:
             "models": [{"name": "chat", "path": str(chat_model), "speculative": {"method": "ngram"}}],
             "watchdog": {"interval": "500ms", "probe_after": "2s", "stalled_after": "8s"},
             "restart": {"first": "100ms"},
-            "gateway": {"drain_timeout": "40s"},
+            "gateway": {"drain_timeout": "60s"},
         }
     ).ready()
 
@@ -64,7 +64,7 @@ def test_an_engine_that_is_killed_comes_back_without_orphans(fragile: Stack) -> 
 
 def test_sigterm_finishes_a_running_stream_refuses_new_work_and_ends_everything(fragile: Stack) -> None:
     tree, client = fragile.pids(), fragile.client()
-    length, choices = 1900, 2  # near the demo model's context, twice and sampled: the stream must outlive what follows
+    length, choices = 1500, 2  # twice, and sampled: the stream must outlive what follows
     pieces: list[str | None] = []
     streaming = threading.Event()
 
@@ -86,7 +86,7 @@ def test_sigterm_finishes_a_running_stream_refuses_new_work_and_ends_everything(
     assert refused.value.status_code == 503
     assert "retry-after" in refused.value.response.headers
     assert thread.is_alive(), "the stream was over before the test could look"
-    thread.join(60)
+    thread.join(90)
     assert pieces.count("length") == choices
     assert fragile.process.wait(30) == 0
     assert all_gone(tree)
