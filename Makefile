@@ -85,6 +85,7 @@ bench-semantic: install ## Measure the semantic cache's gates and thresholds; wr
 	@$(BIN)/python -m benchmarks.semantic $(ARGS)
 
 bench-cache: install ## Measure hits, misses and single flight of the cache; writes benchmarks/results/cache
+	@$(BIN)/python -m benchmarks.peers --cache
 	@$(BIN)/python -m benchmarks.cache $(ARGS)
 
 bench-startup: install ## Measure from the command to the first token; writes benchmarks/results/startup

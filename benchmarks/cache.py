@@ -1,7 +1,8 @@
 """What an answer from the cache costs, and what a miss does: python -m benchmarks.cache
 
 Our gateway three times over one mock engine: with its cache as it comes, with SQLite as the only level (`cache.memory: 0`),
-and with the cache off, which is the measure for misses. The gateways have one core, mock and client another; in each
+and with the cache off, which is the measure for misses; and LiteLLM's proxy with its own cache, where it is installed
+(`python -m benchmarks.peers --cache`). The gateways have one core, mock and client another; in each
 round every subject is measured once, in alternating order. How many requests reached the mock is checked each time: a hit
 that was forwarded, or a miss that was not, is an error and no figure.
 """
@@ -26,6 +27,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import peers
 from benchmarks.gateway import DATA_DIR, OURS, PACKAGES, start, start_mock
 from benchmarks.load import Result, Vary, chat_request, check_answer, check_stream, load
 from benchmarks.processes import TICKS as TICKS_A_SECOND
@@ -36,7 +38,7 @@ from benchmarks.stats import percentile, ratios, spread
 
 MARK = b"question"  # of the request's text: replaced by a number of as many digits
 _numbers = itertools.count(1)  # no request that is to be new was ever sent before
-CACHED, ALONE, OFF = "cache", "sqlite alone", "cache off"
+CACHED, ALONE, OFF, LITELLM = "cache", "sqlite alone", "cache off", "litellm"
 ENVIRONMENTS = {CACHED: {}, ALONE: {"SLLM_CACHE__MEMORY": "0"}, OFF: {"SLLM_CACHE__STORE": "off"}}
 
 
@@ -60,6 +62,9 @@ SCENARIOS = (
     Scenario("hits, sqlite alone", (ALONE,), "per_second", (">=", 4_000)),
     Scenario("misses", (CACHED, OFF), "per_second", (">=", 0.9), new=True),
     Scenario("misses, stream of 66 events", (CACHED, OFF), "per_second", (">=", 0.9), events=66, new=True),
+    Scenario("hits beside LiteLLM", (CACHED, LITELLM), "per_second", (">=", 1)),
+    Scenario("hit latency beside LiteLLM", (CACHED, LITELLM), "p50_ms", ("<=", 1), concurrency=1),
+    Scenario("misses beside LiteLLM", (CACHED, LITELLM), "per_second", (">=", 1), new=True),
 )
 
 
@@ -189,11 +194,22 @@ def main(
     with said_plainly(console), contextlib.ExitStack() as stack:
         mock = start_mock(client_core)
         stack.callback(mock.stop)
-        subjects = {}
+        subjects: dict[str, Subject] = {}
         for name, environ in ENVIRONMENTS.items():
             folder = stack.enter_context(tempfile.TemporaryDirectory())
             subjects[name] = start(name, gateway, mock, gateway_core, {**environ, DATA_DIR: folder}, None)
             stack.callback(subjects[name].stop)
+        config = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "litellm.yaml"
+        if peer := peers.litellm(f"http://127.0.0.1:{mock.port}", config):
+            subjects[LITELLM] = start(LITELLM, peer, mock, gateway_core, peers.LITELLM_ENVIRON, None)
+            subjects[LITELLM].setup.update(
+                command=subjects[LITELLM].setup["command"].replace(str(config), config.name),
+                version=peers.LITELLM_VERSION,
+                config=config.read_text(),
+            )
+            stack.callback(subjects[LITELLM].stop)
+        else:
+            console.print("LiteLLM is not installed: ours is measured alone (`python -m benchmarks.peers --cache` installs it)")
         time.sleep(1.0)  # what upstreams serve is asked in the background
         with on_cores({client_core}):
             found, once = uvloop.run(_all(scenarios, subjects, mock, rounds, seconds, warm))
@@ -231,7 +247,7 @@ async def _all(
 
 def _plan(scenarios: list[Scenario], subjects: dict[str, Subject], rounds: int) -> Iterator[tuple[Scenario, int, Subject]]:
     for scenario in scenarios:
-        for number in range(rounds):
+        for number in range(rounds if subjects.keys() >= set(scenario.of) else 0):
             for subject in order([subjects[name] for name in scenario.of], number):
                 yield scenario, number, subject
 
