@@ -16,6 +16,7 @@ VERSION = 1
 PAGE = 8192  # bytes; a row's value fills its last page half on average
 ROW_ROOM = 400  # bytes a row takes beside its value: the row, its key twice, three indexes
 KEPT_FLUSHES = 1000
+MOST_AT_ONCE = 32  # rows in one statement
 
 SCHEMA = """
 create table entries(
@@ -68,13 +69,30 @@ def look_up(connection: sqlite3.Connection, keys: Sequence[bytes]) -> list[Row]:
     return [Row(*found) for found in connection.execute(statement, padded)]
 
 
-def put(connection: sqlite3.Connection, row: Row, expires: float, used: float, writer: int) -> None:
-    connection.execute("delete from bodies where id = (select id from entries where key = ?)", (row.key,))
-    done = connection.execute(
-        "insert or replace into entries(key, model, namespace, created, expires, used, size, writer) values (?, ?, ?, ?, ?, ?, ?, ?)",
-        (row.key, row.model, row.namespace, row.created, expires, used, len(row.value), writer),
-    )
-    connection.execute("insert into bodies(id, value) values (?, ?)", (done.lastrowid, row.value))
+def put(connection: sqlite3.Connection, rows: Sequence[tuple[Row, float]], used: float, writer: int) -> None:
+    """Write each (row, expires). Of several with one key the last one counts.
+
+    Many rows a statement: Python's lock is given up and taken again for each, and the thread that serves waits for it.
+    """
+    latest = list({row.key: (row, expires) for row, expires in rows}.values())
+    found = connection.execute("select seq from sqlite_sequence where name = 'entries'").fetchone()
+    number = int(found[0] or 0) if found is not None else 0
+    done = 0
+    while done < len(latest):
+        count = min(MOST_AT_ONCE, 1 << (len(latest) - done).bit_length() - 1)  # few different statements, so that each is compiled once
+        some = latest[done : done + count]
+        done += count
+        places = ",".join("?" * count)
+        connection.execute(f"delete from bodies where id in (select id from entries where key in ({places}))", [row.key for row, _ in some])
+        entries: list[object] = []
+        bodies: list[object] = []
+        for row, expires in some:
+            number += 1
+            entries += (number, row.key, row.model, row.namespace, row.created, expires, used, len(row.value), writer)
+            bodies += (number, row.value)
+        columns = "id, key, model, namespace, created, expires, used, size, writer"
+        connection.execute(f"insert or replace into entries({columns}) values {','.join(['(?,?,?,?,?,?,?,?,?)'] * count)}", entries)
+        connection.execute(f"insert into bodies(id, value) values {','.join(['(?,?)'] * count)}", bodies)
 
 
 def touch(connection: sqlite3.Connection, keys: Iterable[bytes], used: float) -> None:

@@ -7,8 +7,8 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from server.cache.stores import tables
@@ -85,7 +85,9 @@ class Writer(threading.Thread):
                 self._keep_house()
                 self._keep_house_at = time.monotonic() + HOUSEKEEPING
         with suppress(StoreDown, sqlite3.Error):
-            self.link.connection().execute("pragma wal_checkpoint(passive)")
+            connection = self.link.connection()
+            with self.link.turn():
+                connection.execute("pragma wal_checkpoint(passive)")
         self.link.close()
 
     def _gather(self) -> tuple[list[Job], bool]:
@@ -116,7 +118,7 @@ class Writer(threading.Thread):
             connection = self._connection()
             plain = [job for job in batch if not isinstance(job, Flush)]
             if plain:
-                with _transaction(connection):
+                with _transaction(self.link, connection):
                     results = self._do(connection, plain, rows)
                 outcomes += [(job.future, result) for job, result in zip(plain, results, strict=True) if job.future is not None]
             for job in batch:
@@ -140,40 +142,48 @@ class Writer(threading.Thread):
         if room:
             self.tally.evicted += tables.evict(connection, self.max_bytes, room)
         results: list[Any] = []
+        ready: list[tuple[Row, float]] = []
         for job in jobs:
-            if job.row is not None:
-                self._put(connection, job.row, now, flushes)
+            if job.row is not None and (expires := self._expires(job.row, now, flushes)) is not None:
+                ready.append((job.row, expires))
+            if job.work is not None and ready:  # it may be about a row before it
+                tables.put(connection, ready, now, self.writer_id)
+                ready = []
             results.append(job.work(connection) if job.work is not None else None)
+        if ready:
+            tables.put(connection, ready, now, self.writer_id)
         if room:  # pages are larger than rows
             self.tally.evicted += tables.evict(connection, self.max_bytes, 0)
         return results
 
-    def _put(self, connection: sqlite3.Connection, row: Row, now: float, flushes: Sequence[tuple[str | None, str | None, float]]) -> None:
+    def _expires(self, row: Row, now: float, flushes: Sequence[tuple[str | None, str | None, float]]) -> float | None:
+        """When `row` expires; None where it is not to be kept."""
         expires = min(row.expires, row.created + self.ttl)
         if len(row.value) > self.max_bytes // LARGEST_SHARE or any(
             model in (None, row.model) and namespace in (None, row.namespace) and row.created < at for model, namespace, at in flushes
         ):
             self.tally.dropped += 1
-        elif expires > now:
-            tables.put(connection, row, expires, now, self.writer_id)
+            return None
+        return expires if expires > now else None
 
     def _flush(self, connection: sqlite3.Connection, job: Flush) -> int:
-        with _transaction(connection):
+        with _transaction(self.link, connection):
             last = tables.note_flush(connection, job.model, job.namespace, job.at, self.writer_id)
             count = removed = tables.flush(connection, job.model, job.namespace, last, REMOVED_AT_ONCE)
         while removed and not (job.model is None and job.namespace is None):
-            with _transaction(connection):
+            with _transaction(self.link, connection):
                 removed = tables.flush(connection, job.model, job.namespace, last, REMOVED_AT_ONCE)
             count += removed
         all_of_it = job.model is None and job.namespace is None  # free pages among used ones are used again; moving them costs
-        connection.execute(f"pragma incremental_vacuum({0 if all_of_it else RETURNED})").fetchall()  # the disk gets its space back
+        with self.link.turn():
+            connection.execute(f"pragma incremental_vacuum({0 if all_of_it else RETURNED})").fetchall()  # the disk gets its space back
         return count
 
     def _keep_house(self) -> None:
         try:
             connection = self._connection()
             while tables.has_expired(connection, self.clock()):
-                with _transaction(connection):
+                with _transaction(self.link, connection):
                     self.tally.expired += tables.expire(connection, self.clock(), REMOVED_AT_ONCE)
         except StoreDown:
             pass
@@ -186,26 +196,19 @@ class Writer(threading.Thread):
         return self.link.connection()
 
 
-class _transaction:
-    """One write transaction: other processes' writers wait. Rolled back when anything is raised."""
+@contextmanager
+def _transaction(link: Link, connection: sqlite3.Connection) -> Iterator[None]:
+    """One write transaction, and the checkpoint that its commit may bring: other processes' writers wait.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
-
-    def __enter__(self) -> None:
-        self.connection.execute("begin immediate")
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            try:
-                self.connection.execute("commit")
-                return
-            except sqlite3.Error:
-                self._roll_back()
-                raise
-        self._roll_back()
-
-    def _roll_back(self) -> None:
-        with suppress(sqlite3.Error):
-            if self.connection.in_transaction:
-                self.connection.execute("rollback")
+    Rolled back when anything is raised.
+    """
+    with link.turn():
+        connection.execute("begin immediate")
+        try:
+            yield
+            connection.execute("commit")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                if connection.in_transaction:
+                    connection.execute("rollback")
+            raise

@@ -190,7 +190,7 @@ async def test_sqlite_is_one_file_in_the_data_folder(tmp_path: Path, clock: Cloc
     await levels.open()
     levels.put(row("a", clock=clock))
     await levels.close()
-    assert {found.name for found in tmp_path.iterdir()} == {"cache.db", "cache.db.lock"}
+    assert {found.name for found in tmp_path.iterdir()} == {"cache.db", "cache.db.lock", "cache.db.turn"}
 
 
 @pytest.mark.parametrize("url", ["sqlite3", "http://host", "valkey://host:port", "redis://host:99999999"])
