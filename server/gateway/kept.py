@@ -108,6 +108,11 @@ class Kept:
             self.levels.discard(row.key)
         return found
 
+    @property
+    def full(self) -> bool:
+        """Whether no more drafts are taken; what comes now is dropped."""
+        return len(self.drafts) >= MOST_DRAFTS
+
     def keep(self, draft: Draft) -> None:
         """Take an answer that has come."""
         size = _size(draft)

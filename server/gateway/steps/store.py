@@ -24,5 +24,7 @@ class Store:
         if flight.state == "done" and flight.kept and flight.epoch == self.kept.flights.epoch:  # no flush since it began
             if call.inputs is not None:
                 inputs.keep(call, call.inputs, flight, self.kept)
+            elif self.kept.full:
+                self.kept.metrics.events["dropped"] += 1
             else:
                 self.kept.keep(Draft(call, flight, self.kept.clock()))

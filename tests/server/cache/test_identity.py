@@ -265,3 +265,61 @@ def test_the_question_is_made_of_what_counts():
 
     identify(CHAT, b'{"model":"m","user":"ann","stream":true,"metadata":{},"n":2}', ORIGIN, ask)
     assert seen == [(CHAT, {"model": "m", "n": 2}, ORIGIN)]
+
+
+def simple(random: Random) -> str:
+    """A request as most clients write one."""
+    fields: dict[str, Any] = {
+        "model": "m",
+        "messages": [
+            {"role": random.choice(["system", "user"]), "content": random.choice(["a", "안녕", 'q"', ":)", "\\"])} for _ in range(2)
+        ],
+        "temperature": random.choice([0, 0.7, 1.0, 1e-3, None]),
+        "seed": random.choice([None, 7, -7, 10**17, 10**18, 2**70]),
+        "stream": random.choice([True, False]),
+        "user": "u",
+        "stop": random.choice([None, "x", ["x"]]),
+        "stream_options": random.choice([None, {"include_usage": True}, {"include_usage": False}]),
+    }
+    kept = random.sample(sorted(fields), random.randrange(2, len(fields)))
+    separators = random.choice([(",", ":"), (", ", ": "), (" ,", " :")])
+    return json.dumps({name: fields[name] for name in kept}, ensure_ascii=random.random() < 0.5, separators=separators)
+
+
+def test_the_short_way_gives_the_keys_of_the_long_one(monkeypatch: pytest.MonkeyPatch):
+    random = Random(6)
+    written = [
+        (path, requests.write(random, body).encode(), origin) for path, body, origin in (requests.request(random) for _ in range(2_000))
+    ]
+    written += [(CHAT, simple(random).encode(), ORIGIN) for _ in range(2_000)]
+    assert sum(module._plain(body) is not None for _, body, _ in written) > 500
+    short = [module.identify_anew(*one) for one in written]
+    monkeypatch.setattr(module, "_plain", lambda body: None)
+    assert short == [module.identify_anew(*one) for one in written]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"model": "m", "max_tokens": 1, "max_tokens" : 2}',
+        '{"model": "m", "max_tokens": 1, "max_tokens"\\n: 2}'.replace("\\n", "\n"),
+        '{"model": "m", "messages": [{"role": "user", "content": "a", "content" :"b"}]}',
+        '{"model": "m", "stream_options": {"include_usage": true, "include_usage" : false}}',
+        '{"model": "m", "seed": 1000000000000000000}',
+        '{"model": "m", "seed": -100000000000000000}',
+        '{"model": "m", "stop": ["a"]}',
+        '{"model": "m", "messages": [{"role": "user", "content": ":)", "name": "x"}]}',
+        '{"model": "m", "messages": [{"role": "user", "content": "\\":"}]}',
+        '{"model": "m", "tools": []}',
+        '{"model": "m", "messages": {"role": "user", "content": "a"}}',
+    ],
+)
+def test_the_short_way_leaves_to_the_long_one_what_needs_a_closer_look(body: str):
+    assert module._plain(body.encode()) is None
+
+
+def test_the_short_way_takes_the_requests_that_most_clients_send():
+    body = '{"messages":[{"role":"user","content":"안녕 :)"}],"model":"m","temperature":0.7,"stream":true}'
+    fields = module._plain(body.encode())
+    assert fields is not None
+    assert sorted(fields) == ["messages", "model", "temperature"]
