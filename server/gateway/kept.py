@@ -29,7 +29,7 @@ from server.settings import Cache, Settings
 if TYPE_CHECKING:
     from server.cache.semantic.serve import Asked
 
-LEAST, SPARE = 0.0005, 0.5  # seconds of a tick for making entries, however busy the process is; share of its spare time
+LEAST, SPARE = 0.0001, 0.1  # seconds of a tick for making entries, however busy the process is; share of its spare time
 MOST_A_TICK = 100  # entries made at once: each is written too, which costs the store more than it cost us
 TELL = 10  # ticks between two looks at what was counted
 MOST_DRAFTS = 512
