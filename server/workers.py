@@ -71,7 +71,7 @@ class Workers:
             wait, fast_deaths = (FIRST_WAIT, 0) if lived else (min(wait * 2, LONGEST_WAIT), fast_deaths + 1)
             if fast_deaths >= FAST_DEATHS and not self.started:
                 raise StartError(f"the gateway does not start (exit {code}): what it said stands above")
-            self.say(f"gateway worker {number} ended (exit {code}): starting again in {wait:.0f} s")
+            self.say(f"gateway worker {number} ended (exit {code}): starting again in {wait:g} s")
             await asyncio.sleep(wait)
 
     async def drain(self, timeout: float) -> None:

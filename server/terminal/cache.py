@@ -30,7 +30,7 @@ def flush(base: str, model: str | None, namespace: str | None, *, as_json: bool,
     """Remove answers, and print how many. Raises Refused."""
     chosen = {name: value for name, value in (("model", model), ("namespace", namespace)) if value is not None}
     found = _ask(base, PATH + (f"?{urlencode(chosen)}" if chosen else ""), "DELETE", get)
-    print_json(found) if as_json else print(f"removed {found['removed']:,} answers")
+    print_json(found) if as_json else print(f"removed {_answers(found['removed'])}")
 
 
 def address(settings: Settings, url: str | None) -> str:
@@ -48,8 +48,8 @@ def lines(found: dict[str, Any]) -> list[str]:
     full = f"{found['bytes'] / found['max_bytes']:.0%} of {show_size(found['max_bytes'])}" if found["max_bytes"] else "no bound"
     rate = f", {found['hit_rate']:.1%} answered without an engine" if found["hit_rate"] is not None else ""
     shown = [
-        f"store     {found['store']}{'' if found['up'] else ' (down)'}: {found['entries']:,} answers, {_size(found['bytes'])} ({full})",
-        f"memory    {memory['entries']:,} answers, {_size(memory['bytes'])} of {show_size(memory['max_bytes'])}",
+        f"store     {found['store']}{'' if found['up'] else ' (down)'}: {_answers(found['entries'])}, {_size(found['bytes'])} ({full})",
+        f"memory    {_answers(memory['entries'])}, {_size(memory['bytes'])} of {show_size(memory['max_bytes'])}",
         "requests  " + (", ".join(f"{count:,} {name}" for name, count in sorted(requests.items())) or "none") + rate,
         f"saved     {saved.get('prompt_tokens', 0):,} prompt tokens, {saved.get('completion_tokens', 0):,} completion tokens, "
         f"{saved['engine_seconds']:,.1f} engine seconds",
@@ -58,7 +58,7 @@ def lines(found: dict[str, Any]) -> list[str]:
         shown.append(f"audited   {found['audited']:,} semantic hits, {found['false_hits']:,} false")
     for group in found["held"]:
         namespace = f" in {group['namespace']}" if group["namespace"] else ""
-        shown.append(f"  {group['model']}{namespace}: {group['entries']:,} answers, {_size(group['bytes'])}")
+        shown.append(f"  {group['model']}{namespace}: {_answers(group['entries'])}, {_size(group['bytes'])}")
     return shown
 
 
@@ -76,6 +76,10 @@ def _ask(base: str, path: str, method: str, get: Get) -> dict[str, Any]:
             said = f"it answered {status}"
         raise Refused(f"{base}: {said}")
     return body
+
+
+def _answers(count: int) -> str:
+    return f"{count:,} answer{'' if count == 1 else 's'}"
 
 
 def _size(count: int) -> str:
