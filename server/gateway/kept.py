@@ -108,19 +108,15 @@ class Kept:
             self.levels.discard(row.key)
         return found
 
-    @property
-    def full(self) -> bool:
-        """Whether no more drafts are taken; what comes now is dropped."""
-        return len(self.drafts) >= MOST_DRAFTS
-
-    def keep(self, draft: Draft) -> None:
-        """Take an answer that has come."""
-        size = _size(draft)
+    def keep(self, call: Call, flight: Flight) -> None:
+        """Take the answer that has come for a request."""
+        size = _size(flight)
         if len(self.drafts) >= MOST_DRAFTS or self.held + size > MOST_HELD:
             self.metrics.events["dropped"] += 1
             return
+        draft = Draft(call, flight, self.clock())
         old = self.drafts.pop(draft.key, None)
-        self.held += size - (_size(old) if old is not None else 0)
+        self.held += size - (_size(old.flight) if old is not None else 0)
         self.drafts[draft.key] = draft
 
     def put(self, key: bytes, entry: Entry) -> None:
@@ -142,7 +138,7 @@ class Kept:
     def _settle(self, draft: Draft) -> Entry | None:
         """Make the entry of a draft and store it. None: the answer was not complete after all."""
         del self.drafts[draft.key]
-        self.held -= _size(draft)
+        self.held -= _size(draft.flight)
         entry = draft.flight.entry if draft.flight.read_out else entry_of(draft)
         if entry is not None:
             self.put(draft.key, entry)
@@ -203,7 +199,7 @@ class Kept:
         gone = [d for d in self.drafts.values() if (model is None or d.model == model) and (namespace is None or d.namespace == namespace)]
         for draft in gone:
             del self.drafts[draft.key]
-            self.held -= _size(draft)
+            self.held -= _size(draft.flight)
         return len(gone) + self.levels.memory.flush(model, namespace)
 
     async def flush(self, model: str | None, namespace: str | None) -> int:
@@ -235,8 +231,7 @@ def entry_of(draft: Draft) -> Entry | None:
     )
 
 
-def _size(draft: Draft) -> int:
-    flight = draft.flight
+def _size(flight: Flight) -> int:
     return flight.held if flight.whole is None else len(flight.whole.body)
 
 

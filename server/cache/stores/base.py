@@ -17,7 +17,7 @@ Replaced = Callable[[Sequence[bytes]], None]
 
 ROW_OVERHEAD = 512  # bytes beside a row's key and value: 270 for its objects (tracemalloc), and its names where they are its own
 
-
+QUEUED_ROWS, QUEUED_BYTES = 20_000, 64 * 2**20  # that wait to be written, at most
 TOUCH_EVERY, TOUCH_AGAIN = 1.0, 30.0  # seconds: uses are gathered; a key's use is not noted twice
 QUESTIONS = 5000  # that `Store.questions` returns at once at most
 
@@ -89,6 +89,27 @@ class Touched:
         self._lately |= new
         self.keys = set()
         return new
+
+
+class OnTheWay:
+    """Rows that were put and are not written yet, bounded in number and bytes. Used in the event loop."""
+
+    def __init__(self) -> None:
+        self.rows: dict[bytes, Row] = {}
+        self.bytes = 0  # of these and of those they replaced
+
+    def has_room(self, size: int) -> bool:
+        return len(self.rows) < QUEUED_ROWS and self.bytes + size <= QUEUED_BYTES
+
+    def add(self, row: Row) -> None:
+        self.bytes += row.size
+        self.rows[row.key] = row
+
+    def over(self, row: Row) -> None:
+        """`row` is written, or will not be."""
+        self.bytes -= row.size
+        if self.rows.get(row.key) is row:
+            del self.rows[row.key]
 
 
 class Tally:

@@ -17,10 +17,12 @@ from typing import Any
 from server.cache.stores import tables
 from server.cache.stores.base import (
     QUESTIONS,
+    QUEUED_BYTES,
     TOUCH_AGAIN,
     TOUCH_EVERY,
     Clock,
     Flushed,
+    OnTheWay,
     Replaced,
     Row,
     StoreDown,
@@ -35,8 +37,6 @@ from server.cache.stores.filter import KeyFilter
 from server.cache.stores.reader import Answer, Changes, Reader
 from server.cache.stores.writer import Done, Flush, Job, Writer
 
-QUEUED_ROWS = 20_000
-QUEUED_BYTES = 64 * 2**20
 OPENING = 2.0  # seconds that `open` waits for the file's keys
 STATS = 2.0  # seconds that `stats` waits for the writer
 CLOSING = 5.0  # seconds that `close` waits for the writer
@@ -56,14 +56,13 @@ class SQLite:
         self.on_flush: Flushed = ignore
         self.on_replace: Replaced = ignore
         self._filter = KeyFilter()
-        self._on_the_way: dict[bytes, Row] = {}  # put, not written yet
-        self._queued = 0  # bytes of these and of those they replaced
+        self._on_the_way = OnTheWay()
         self._touched = Touched(touch_again)
         self._touch_every = touch_every
         self._closed = False
         process = secrets.randbits(62)
         self._reader = Reader(
-            Link(path, writes=False), process, self._filter, self._on_the_way, self._answer, self._changed, self._count_error
+            Link(path, writes=False), process, self._filter, self._on_the_way.rows, self._answer, self._changed, self._count_error
         )
         self._writer = Writer(Link(path, writes=True), process, max_bytes, ttl, clock, self.tally, self._finished)
 
@@ -90,7 +89,7 @@ class SQLite:
         return self._filter.may_have(key)
 
     async def get(self, key: bytes) -> Row | None:
-        row = self._on_the_way.get(key)
+        row = self._on_the_way.rows.get(key)
         if row is None:
             if not self._reader.link.up:
                 raise StoreDown(f"{self.path} is not open")
@@ -103,12 +102,10 @@ class SQLite:
         return row
 
     def put(self, row: Row) -> None:
-        size = row.size
-        if self._closed or len(self._on_the_way) >= QUEUED_ROWS or self._queued + size > QUEUED_BYTES:
+        if self._closed or not self._on_the_way.has_room(row.size):
             self.tally.dropped += 1
             return
-        self._queued += size
-        self._on_the_way[row.key] = row
+        self._on_the_way.add(row)
         self._filter.add(row.key)
         self._writer.jobs.put(Job(None, row))
 
@@ -119,7 +116,7 @@ class SQLite:
         keys.add(key)
 
     def discard(self, key: bytes) -> None:
-        self._on_the_way.pop(key, None)
+        self._on_the_way.rows.pop(key, None)
         self._writer.jobs.put(Job(lambda connection: tables.discard(connection, key)))
 
     async def flush(self, model: str | None, namespace: str | None) -> int:
@@ -140,7 +137,7 @@ class SQLite:
         return found
 
     def put_question(self, partition: bytes, key: bytes, data: bytes, model: str, namespace: str) -> None:
-        if self._queued + len(data) > QUEUED_BYTES:
+        if self._on_the_way.bytes + len(data) > QUEUED_BYTES:
             self.tally.dropped += 1
             return
         self._writer.jobs.put(Job(lambda connection: tables.put_question(connection, partition, key, data)))
@@ -183,9 +180,7 @@ class SQLite:
 
     def _settle_rows(self, rows: Sequence[Row], outcomes: Sequence[Done]) -> None:
         for row in rows:
-            self._queued -= row.size
-            if self._on_the_way.get(row.key) is row:
-                del self._on_the_way[row.key]
+            self._on_the_way.over(row)
         _settle(outcomes)
 
     def _notice(self, changes: Changes) -> None:

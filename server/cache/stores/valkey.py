@@ -19,11 +19,13 @@ import msgspec
 
 from server.cache.stores.base import (
     QUESTIONS,
+    QUEUED_ROWS,
     TOUCH_AGAIN,
     TOUCH_EVERY,
     Clock,
     Flushed,
     Group,
+    OnTheWay,
     Replaced,
     Row,
     StoreDown,
@@ -39,8 +41,6 @@ from server.cache.stores.runner import Runner
 from server.cache.stores.server import PREFIX, Server, call
 
 MOST_KEYS = 64  # looked up in one exchange
-QUEUED_ROWS = 20_000
-QUEUED_BYTES = 64 * 2**20
 BATCH_JOBS, BATCH_BYTES = 200, 4 * 2**20  # written in one exchange
 NOTICE = 0.1  # seconds between looks at what others have changed
 RETRY = 1.0  # seconds until a server that is down is asked again
@@ -75,8 +75,7 @@ class Valkey:
         self._filter = KeyFilter()
         self._asked: deque[tuple[bytes, asyncio.Future[Row | None]]] = deque()
         self._jobs: deque[Job] = deque()
-        self._on_the_way: dict[bytes, Row] = {}
-        self._queued = 0
+        self._on_the_way = OnTheWay()
         self._touched = Touched(touch_again)
         self._touch_every = touch_every
         self._reader = Runner(self._look_up_all)
@@ -117,7 +116,7 @@ class Valkey:
         return self._filter.may_have(key)
 
     async def get(self, key: bytes) -> Row | None:
-        row = self._on_the_way.get(key)
+        row = self._on_the_way.rows.get(key)
         if row is None:
             if not self.up:
                 raise StoreDown(f"{self._server.address} does not answer")
@@ -133,13 +132,10 @@ class Valkey:
         return row
 
     def put(self, row: Row) -> None:
-        size = row.size
-        full = len(self._on_the_way) >= QUEUED_ROWS or self._queued + size > QUEUED_BYTES
-        if not self.up or full or len(row.value) > self.max_bytes // LARGEST_SHARE:
+        if not self.up or not self._on_the_way.has_room(row.size) or len(row.value) > self.max_bytes // LARGEST_SHARE:
             self.tally.dropped += 1
             return
-        self._queued += size
-        self._on_the_way[row.key] = row
+        self._on_the_way.add(row)
         self._filter.add(row.key)
         self._enqueue(None, row)
 
@@ -150,7 +146,7 @@ class Valkey:
         keys.add(key)
 
     def discard(self, key: bytes) -> None:
-        self._on_the_way.pop(key, None)
+        self._on_the_way.rows.pop(key, None)
         self._enqueue(call("remove", key))
 
     async def flush(self, model: str | None, namespace: str | None) -> int:
@@ -279,9 +275,7 @@ class Valkey:
             self._say(f"{self._server.address} takes no rows: {answer}")
         if row is None:
             return
-        self._queued -= row.size
-        if self._on_the_way.get(row.key) is row:
-            del self._on_the_way[row.key]
+        self._on_the_way.over(row)
         if failed or answer < 0:
             self.tally.dropped += 1
         else:
@@ -349,7 +343,7 @@ class Valkey:
 
     async def _build_filter(self) -> None:
         await self._loader.cancel()
-        self._filter.begin(int(await self._server.command("HLEN", PREFIX + b"rows")), self._on_the_way)
+        self._filter.begin(int(await self._server.command("HLEN", PREFIX + b"rows")), self._on_the_way.rows)
         self._loader.start()
 
     async def _load_keys(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from server.gateway import inputs
 from server.gateway.call import Call
-from server.gateway.kept import Draft, Kept
+from server.gateway.kept import Kept
 
 
 class Store:
@@ -24,7 +24,5 @@ class Store:
         if flight.state == "done" and flight.kept and flight.epoch == self.kept.flights.epoch:  # no flush since it began
             if call.inputs is not None:
                 inputs.keep(call, call.inputs, flight, self.kept)
-            elif self.kept.full:
-                self.kept.metrics.events["dropped"] += 1
             else:
-                self.kept.keep(Draft(call, flight, self.kept.clock()))
+                self.kept.keep(call, flight)

@@ -127,3 +127,10 @@ async def cached(running: Running, model: str = "m") -> None:
 def asked(engine: Scripted) -> int:
     """How often the engine was to generate."""
     return sum(request.method == "POST" for request in engine.requests)
+
+
+async def begun(engine: Scripted) -> None:
+    """Wait until the engine is asked to generate."""
+    async with asyncio.timeout(5):
+        while not asked(engine):
+            await asyncio.sleep(0.002)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.scripted import Scripted, talks
-from tests.server.gateway.conftest import Gateways, asked, cached
+from tests.server.gateway.conftest import Gateways, begun, cached
 from tests.server.gateway.test_cache import ASK, ON, PATH, STREAM, said
 
 ADMIN = "/admin/cache"
@@ -61,8 +61,7 @@ async def test_an_answer_that_began_before_a_flush_is_not_kept(engine: Scripted,
     async with gateway(engine, **ON) as running, running.http() as http:
         await cached(running)
         running_now = asyncio.create_task(http.post(PATH, json=STREAM))
-        while not asked(engine):
-            await asyncio.sleep(0.002)
+        await begun(engine)
         await http.delete(ADMIN)
         gate.set()
         await running_now

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.scripted import DONE, SSE_HEAD, USAGE, Reply, Request, Scripted, chunk, generates, json_answer, talks
-from tests.server.gateway.conftest import Gateways, Running, asked, cached, post
+from tests.server.gateway.conftest import Gateways, Running, asked, begun, cached, post
 from tests.server.gateway.test_cache import ASK, ON, PATH, STREAM, said, text_of
 from tests.server.gateway.test_cache import USAGE as STREAM_WITH_USAGE
 
@@ -70,8 +70,7 @@ async def test_shapes_mix(leader: dict[str, Any], follower: dict[str, Any], engi
     async with gateway(engine, **ON) as running, running.http() as http:
         await cached(running)
         first = asyncio.create_task(http.post(PATH, json=leader))
-        while not asked(engine):
-            await asyncio.sleep(0.002)
+        await begun(engine)
         second = asyncio.create_task(http.post(PATH, json=follower))
         await following(running, 1)
         gate.set()
@@ -240,8 +239,7 @@ async def test_a_follower_that_leaves_ends_nothing(engine: Scripted, gateway: Ga
     async with gateway(engine, **ON) as running, running.http() as http:
         await cached(running)
         leader = asyncio.create_task(http.post(PATH, json=STREAM))
-        while not asked(engine):
-            await asyncio.sleep(0.002)
+        await begun(engine)
         _, writer = await raw(running, STREAM)
         await following(running, 1)
         writer.close()
@@ -333,8 +331,7 @@ async def test_a_break_in_the_middle_is_an_event_for_those_in_the_middle(engine:
         await cached(running)
         engine.script = script
         leader = asyncio.create_task(http.post(PATH, json=STREAM_WITH_USAGE))
-        while not asked(engine):
-            await asyncio.sleep(0.002)
+        await begun(engine)
         middle, writer = await raw(running, STREAM)
         await middle.readuntil(b'"half"')
         whole = asyncio.create_task(http.post(PATH, json=ASK))
@@ -365,8 +362,7 @@ async def test_a_stream_that_ends_without_an_end_is_asked_for_again_by_those_who
         await cached(running)
         engine.script = script
         leader = asyncio.create_task(http.post(PATH, json=STREAM_WITH_USAGE))
-        while not asked(engine):
-            await asyncio.sleep(0.002)
+        await begun(engine)
         whole = asyncio.create_task(http.post(PATH, json=ASK))
         await following(running, 1)
         gate.set()

@@ -230,7 +230,7 @@ async def test_a_server_killed_under_load_leaves_no_wrong_row(connect: Connect, 
     own_server.start("--appendonly", "yes")
 
     async def up() -> bool:
-        return (await store.stats()).up and store.up and not store._on_the_way
+        return (await store.stats()).up and store.up and not store._on_the_way.rows
 
     await until(up)
     found = {name: await store.get(row(name, clock=clock).key) for name in values}
