@@ -65,9 +65,10 @@ def litellm(upstream: str, config: Path, folder: Path = LITELLM_FOLDER) -> str |
 
 if __name__ == "__main__":
     try:
-        install(FOLDER, PACKAGE, VERSION)
         if "--cache" in sys.argv[1:]:
             install(LITELLM_FOLDER, LITELLM, LITELLM_VERSION, "[proxy]")
+        else:
+            install(FOLDER, PACKAGE, VERSION)
     except subprocess.CalledProcessError as error:
         sys.exit(f"a peer could not be installed: {error}; without it, ours is measured alone")
     print("\n".join(commands()))
