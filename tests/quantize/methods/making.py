@@ -65,3 +65,13 @@ def make(name: str, folder: Path, *, source: Path = DEMO, length: int = 40, **re
     return Made(
         out, [Event.from_json(line) for line in lines if line.startswith('{"kind"')], "".join(x for x in lines if x[:7] != '{"kind"')
     )
+
+
+def check_told(made: Made, library: str) -> None:
+    """Every phase and every layer is told, then the library's version, and nothing else is on stdout."""
+    assert [event.phase for event in made.events if event.kind == "phase"] == ["loading", "quantizing", "saving"]
+    assert [(event.done, event.total) for event in made.events if event.kind == "layer"] == [(n, 4) for n in range(1, 5)]
+    assert made.events[-1].kind == "done"
+    assert made.events[-1].versions
+    assert made.events[-1].versions[library]
+    assert made.said == ""

@@ -112,16 +112,22 @@ async def test_a_hit_survives_the_gateway_in_sqlite(engine: Scripted, gateway: G
     assert asked(engine) == 1
 
 
-async def test_the_pace_of_a_stream_is_kept_where_it_is_wanted(engine: Scripted, gateway: Gateways) -> None:
+def slowly(seconds: float) -> Script:
+    """A stream of "a" and, that much later, "b"."""
+
     async def script(request: Request, reply: Reply) -> None:
         await reply.raw(SSE_HEAD)
         await reply.chunk(chunk({"role": "assistant", "content": "a"}))
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(seconds)
         await reply.chunk(chunk({"content": "b"}))
         await reply.chunk(chunk({}, "stop") + DONE)
         await reply.chunk(b"")
 
-    engine.script = script
+    return script
+
+
+async def test_the_pace_of_a_stream_is_kept_where_it_is_wanted(engine: Scripted, gateway: Gateways) -> None:
+    engine.script = slowly(0.15)
     async with gateway(engine, cache={"store": "memory", "replay": "paced"}) as running, running.http() as http:
         await cached(running)
         await http.post(PATH, json=STREAM)
@@ -134,15 +140,7 @@ async def test_the_pace_of_a_stream_is_kept_where_it_is_wanted(engine: Scripted,
 
 
 async def test_leaving_a_paced_answer_ends_it(engine: Scripted, gateway: Gateways) -> None:
-    async def script(request: Request, reply: Reply) -> None:
-        await reply.raw(SSE_HEAD)
-        await reply.chunk(chunk({"role": "assistant", "content": "a"}))
-        await asyncio.sleep(0.4)
-        await reply.chunk(chunk({"content": "b"}))
-        await reply.chunk(chunk({}, "stop") + DONE)
-        await reply.chunk(b"")
-
-    engine.script = script
+    engine.script = slowly(0.4)
     async with gateway(engine, cache={"store": "memory", "replay": "paced"}) as running, running.http() as http:
         await cached(running)
         await http.post(PATH, json=STREAM)
