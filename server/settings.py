@@ -12,21 +12,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from server import configfile
 from server.configerrors import sentences
 from server.configfile import Layer, Loc
 from server.errors import ConfigError
+from server.guardsettings import Guard, check
+from server.section import Section
 from server.units import Duration, Size
 
 ROOT = Path(__file__).resolve().parent.parent
 DEMO_MODEL = "models/demo"
 MOST_ERRORS = 5  # in one message
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=())
 
 
 KVCacheDtype = Literal[
@@ -223,6 +221,7 @@ class Settings(Section):
     gateway: Gateway = Gateway()
     upstreams: Upstreams = Upstreams()
     cache: Cache = Cache()
+    guards: tuple[Guard, ...] = Field((), description="What goes in and comes out is judged by these, in this order.")
     watchdog: Watchdog = Watchdog()
     restart: Restart = Restart()
 
@@ -247,6 +246,11 @@ class Settings(Section):
         for name, persona in self.personas.items():
             if persona.model not in targets:
                 raise ValueError(f"persona '{name}' stands on '{persona.model}', which is not a model: one of {', '.join(sorted(targets))}")
+        for guard in self.guards:
+            for name in guard.models:
+                if name not in seen:
+                    raise ValueError(f"guard '{guard.label}' is for '{name}', which is no model: one of {', '.join(sorted(seen))}")
+        check(self.guards)
         return self
 
 
