@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
+from server.guardsettings import GuardBase
 from server.settings import Section, Settings
 from server.units import show_seconds, show_size
 
@@ -29,7 +30,31 @@ def rows(section: type[Section], prefix: str = "") -> list[tuple[str, str, str]]
         found.append((key + many, _default(field), field.description or ""))
         if inner:
             found += rows(inner, f"{key}{many}.")
+        if kinds := _kinds_in(field.annotation):
+            found += _of_kinds(kinds, f"{key}[]")
     return found
+
+
+def _of_kinds(kinds: dict[str, type[Section]], prefix: str) -> list[tuple[str, str, str]]:
+    """The keys of a list whose entries are of several kinds: what all have, then what some have, or default otherwise."""
+    common = [(f"{prefix}.{name}", _default(field), field.description or "") for name, field in GuardBase.model_fields.items()]
+    own: dict[tuple[str, str, str], list[str]] = {}
+    for kind, section in kinds.items():
+        for name, field in section.model_fields.items():
+            row = (f"{prefix}.{field.alias or name}", _default(field), field.description or "")
+            if name != "kind" and row not in common:
+                own.setdefault(row, []).append(kind)
+    said = [(key, default, f"{', '.join(names)}: {help}") for (key, default, help), names in own.items()]
+    return [(f"{prefix}.kind", "required", f"{', '.join(kinds)}."), *common, *said]
+
+
+def _kinds_in(annotation: Any) -> dict[str, type[Section]]:
+    """The sections of a tuple whose entries say their kind."""
+    args = typing.get_args(annotation)
+    if typing.get_origin(annotation) is not tuple or typing.get_origin(args[0]) is not typing.Annotated:
+        return {}
+    sections = typing.get_args(typing.get_args(args[0])[0])
+    return {typing.get_args(section.model_fields["kind"].annotation)[0]: section for section in sections}
 
 
 def table() -> str:

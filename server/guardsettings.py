@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from server.section import Section
 from server.units import Duration
@@ -13,12 +13,14 @@ Stage = Literal["input", "output", "both"]
 Action = Literal["block", "redact", "warn", "reask"]
 Form = Literal["label", "mask", "reversible"]
 OnError = Literal["open", "closed"]
+# YAML reads `off` as false.
+Encoded = Annotated[Literal["input", "both", "off"], BeforeValidator(lambda value: "off" if value is False else value)]
 
 
 class GuardBase(Section):
     """What every guard has."""
 
-    name: str = Field("", max_length=64, pattern=r"[A-Za-z0-9_.-]*", description="Shown in headers, metrics and errors; none: its kind.")
+    name: str = Field("", max_length=64, pattern=r"^[A-Za-z0-9_.-]*$", description="Shown in headers, metrics and errors; none: its kind.")
     stage: Stage = Field("both", description="What it judges: what goes into the model, what comes out, or both.")
     action: Action = Field("block", description="What is done with what it finds.")
     on_error: OnError = Field("open", description="A guard that fails or is too slow: open lets the text pass, closed does not.")
@@ -76,6 +78,8 @@ class Length(GuardBase):
 class JsonSchema(GuardBase):
     """The answer must be JSON that the schema takes."""
 
+    model_config = ConfigDict(serialize_by_alias=True)  # what is dumped can be loaded again
+
     kind: Literal["json_schema"]
     stage: Stage = Field("output", description="What it judges: what comes out of the model.")
     json_schema: dict[str, Any] | None = Field(None, alias="schema", description="The JSON schema.")
@@ -101,7 +105,7 @@ class Pii(Cuts):
         (), description="Kinds of data looked for, as `sllm guard check` lists them; none: all but `off_by_default`."
     )
     allow: tuple[str, ...] = Field((), description="Values that are let through, such as your own hotline.")
-    encoded: Literal["input", "both", "off"] = Field(
+    encoded: Encoded = Field(
         "input", description="Whether base64, hex and URL encodings are looked into; on answers it holds back every long word."
     )
 
@@ -114,7 +118,7 @@ class Secrets(Cuts):
     on_error: OnError = Field("closed", description="A guard that fails or is too slow: open lets the text pass, closed does not.")
     entities: tuple[str, ...] = Field((), description="Kinds of secrets looked for, as `sllm guard check` lists them; none: all.")
     allow: tuple[str, ...] = Field((), description="Values that are let through, such as a documented example key.")
-    encoded: Literal["input", "both", "off"] = Field(
+    encoded: Encoded = Field(
         "input", description="Whether base64, hex and URL encodings are looked into; on answers it holds back every long word."
     )
 

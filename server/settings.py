@@ -299,6 +299,18 @@ def _where(said: Sequence[Layer], loc: Loc) -> str:
     return f"{layer.source}, line {line}" if line else layer.source
 
 
+# The keys of guards, by kind, that may hold a path; _ONLY_PATHS hold nothing else.
+_GUARD_PATHS = {
+    "pattern": ("words_file",),
+    "json_schema": ("schema_file",),
+    "classifier": ("model",),
+    "similarity": ("embedder",),
+    "llm": ("template",),
+    "nemo": ("folder",),
+}
+_ONLY_PATHS = {"words_file", "schema_file", "folder"}
+
+
 def _anchor(data: dict[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
     """Relative paths that exist in one of `folders` become absolute; hub ids stay as written."""
 
@@ -318,4 +330,12 @@ def _anchor(data: dict[str, Any], folders: Sequence[Path]) -> dict[str, Any]:
             entry["speculative"] = {k: fix(v) if k == "model" else v for k, v in entry["speculative"].items()}
         return entry
 
-    return {**data, "models": [model(m) for m in data["models"]]} if isinstance(data.get("models"), list) else data
+    def guard(entry: Any) -> Any:
+        if not isinstance(entry, dict):
+            return entry
+        paths = _GUARD_PATHS.get(str(entry.get("kind")), ())
+        # a bare word is a name (ngram, a served model, a shipped template), whatever folder is called the same
+        return {k: fix(v) if k in paths and ("/" in str(v) or k in _ONLY_PATHS) else v for k, v in entry.items()}
+
+    anchored = {"models": model, "guards": guard}
+    return data | {key: [fixed(entry) for entry in data[key]] for key, fixed in anchored.items() if isinstance(data.get(key), list)}

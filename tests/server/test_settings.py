@@ -246,3 +246,96 @@ def test_layers_keep_who_said_what(tmp_path: Path):
     said = layers(file(tmp_path, "engine: cpu\n"), {"gateway": {"port": 5}}, {"SLLM_RESTART__MAX": "9s"})
     assert [layer.source for layer in said] == [str(tmp_path / "sllm.yaml"), "SLLM_RESTART__MAX", "flags"]
     assert from_layers(said).restart.max == 9
+
+
+# The list of guards
+
+KINDS = "pattern, length, json_schema, pii, secrets, classifier, similarity, llm"
+
+
+@pytest.mark.parametrize(
+    ("guard", "message"),
+    [
+        ({"kind": "pi"}, f"'guards[0].kind' must be {KINDS} or nemo, not 'pi': did you mean 'pii'?"),
+        ({"kind": 7}, f"'guards[0].kind' must be {KINDS} or nemo, not 7"),
+        ({"name": "a"}, f"'guards[0].kind' is missing: one of {KINDS}, nemo"),
+        ("pii", "'guards[0]' must be keys and values, with `kind: pattern` or another (length, "),
+        (
+            {"kind": "pii", "action": "blok"},
+            "f: 'guards[0].action' must be block, redact, warn or reask, not 'blok': did you mean 'block'?",
+        ),
+        ({"kind": "pii", "actoin": "block"}, "f: unknown key 'guards[0].actoin': did you mean 'action'?"),
+        ({"kind": "pii", "treshold": 1}, "unknown key 'guards[0].treshold': known: name, stage, action, "),  # another kind's
+        ({"kind": "llm", "model": "m", "treshold": 1}, "unknown key 'guards[0].treshold': did you mean 'threshold'?"),
+        ({"kind": "json_schema", "json_schema": {}}, "unknown key 'guards[0].json_schema': did you mean 'schema'?"),
+        ({"kind": "llm", "policy": "p"}, "'guards[0].model' is missing"),
+        ({"kind": "length"}, "f: 'guards[0]': a length guard needs `max_characters`, `max_tokens` or `max_turns`"),
+        ({"kind": "pii", "name": "a b"}, "'guards[0].name' must be made of [A-Za-z0-9_.-], not 'a b'"),
+        ({"kind": "pii", "name": "a" * 65}, "'guards[0].name' must have at most 64 characters, and it has 65"),
+        ({"kind": "pii", "models": "chat"}, "'guards[0].models' must be a list, not 'chat'"),
+        ({"kind": "pii", "models": ["chta"]}, "guard 'pii' is for 'chta', which is no model: one of chat"),
+        ({"kind": "pii", "timeout": "0s"}, "'guards[0].timeout' must be more than 0"),
+        ({"kind": "llm", "model": "m", "policy": "p", "threshold": 2}, "'guards[0].threshold' must be less than 1.0, and it is 2"),
+        ({"kind": "pii", "message": 3}, "f: 'guards[0].message' must be text or keys and values, not 3"),
+        ({"kind": "pii", "message": {"jp": "x"}}, "f: unknown key 'guards[0].message.jp': known: ko, en"),
+        ({"kind": "pii", "message": {"ko": 3}}, "f: 'guards[0].message.ko' must be text, not 3"),
+        ({"kind": "pii", "encoded": "yes"}, "'guards[0].encoded' must be input, both or off, not 'yes'"),
+        (
+            {"kind": "classifier", "model": "m", "labels": {"A": "blok"}},
+            "f: 'guards[0].labels.A' must be block, redact, warn, reask or pass, not 'blok': did you mean 'block'?",
+        ),
+    ],
+)
+def test_a_wrong_guard_is_told_by_the_keys_that_a_person_wrote(guard: Any, message: str):
+    said = wrong({"guards": [guard]})
+    assert message in said
+    assert said.count("f: ") == 1, "one error, one sentence"
+
+
+def test_the_line_of_a_wrong_guard_is_named(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"sllm\.yaml, line 4: 'guards\[1\]\.action' must be"):
+        load(file(tmp_path, "guards:\n- kind: pii\n- kind: secrets\n  action: stop\n"), environ={})
+
+
+@pytest.mark.parametrize(
+    ("guards", "message"),
+    [
+        ([{"kind": "pii"}, {"kind": "pii"}], "two guards are called 'pii': give one a `name`"),
+        ([{"kind": "length", "max_turns": 1, "action": "redact"}], "guard 'length' finds no places in the text that could be cut"),
+        ([{"kind": "pii", "action": "reask"}], "guard 'pii': `action: reask` is for json_schema guards"),
+    ],
+)
+def test_guards_that_cannot_be_together_are_refused(guards: list[dict[str, Any]], message: str):
+    assert message in wrong({"guards": guards})
+
+
+def test_guards_survive_the_way_through_json():
+    schema = {"kind": "json_schema", "schema": {"type": "object"}, "action": "reask"}
+    settings = parse({"guards": [schema, {"kind": "pii", "timeout": "1500ms", "message": {"ko": "안 됩니다."}}]})
+    assert Settings.model_validate_json(settings.model_dump_json()) == settings
+
+
+def test_yaml_reads_off_as_false_and_a_guard_reads_it_as_off():
+    assert parse({"guards": [{"kind": "pii", "encoded": False}]}).guards[0].encoded == "off"  # type: ignore[union-attr]
+
+
+def test_the_files_of_guards_are_found_beside_the_file(tmp_path: Path):
+    for name in ("words.txt", "schema.json", "prompt.yaml"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "rails").mkdir()
+    (tmp_path / "ngram").mkdir()
+    text = """guards:
+- {kind: pattern, words_file: words.txt}
+- {kind: json_schema, schema_file: schema.json}
+- {kind: nemo, folder: rails}
+- {kind: llm, model: rails, template: ./prompt.yaml}
+- {kind: similarity, denied: [a], embedder: ngram}
+- {kind: classifier, model: org/hub}
+"""
+    words, schema, nemo, llm, similarity, classifier = load(file(tmp_path, text), environ={}).guards
+    assert words.words_file == str(tmp_path / "words.txt")  # type: ignore[union-attr]
+    assert schema.schema_file == str(tmp_path / "schema.json")  # type: ignore[union-attr]
+    assert nemo.folder == str(tmp_path / "rails")  # type: ignore[union-attr]
+    assert (llm.model, llm.template) == ("rails", str(tmp_path / "prompt.yaml"))  # type: ignore[union-attr]
+    assert similarity.embedder == "ngram"  # type: ignore[union-attr]
+    assert classifier.model == "org/hub"  # type: ignore[union-attr]
