@@ -11,6 +11,7 @@
     │   └── EngineFailed          vLLM ended by itself; the cause in words
     └── RequestError              HTTP: the OpenAI error body
         ├── InvalidRequest        400
+        ├── ContentFiltered       400: a guard does not let it through
         ├── NotAllowed            403
         ├── UnknownModel          404
         ├── UnknownRoute          404
@@ -19,6 +20,7 @@
         ├── BodyTooLarge          413
         ├── HeadersTooLarge       431
         ├── InternalError         500: a fault of the gateway itself
+        ├── GuardError            500: a guard failed that lets nothing through then
         ├── UpstreamError         502: the engine broke off or sent what is not HTTP
         ├── EngineUnavailable     503 with Retry-After: loading, restarting, draining
         ├── UpstreamTimeout       504
@@ -106,6 +108,10 @@ class InvalidRequest(RequestError):
     pass
 
 
+class ContentFiltered(RequestError):
+    code = "content_filter"
+
+
 class NotAllowed(RequestError):
     status = 403
     type = "permission_error"
@@ -146,6 +152,12 @@ class InternalError(RequestError):
     status = 500
     type = "server_error"
     code = "internal_error"
+
+
+class GuardError(RequestError):
+    status = 500
+    type = "server_error"
+    code = "guard_failed"
 
 
 class UpstreamError(RequestError):

@@ -20,6 +20,7 @@ Encoded = Annotated[Literal["input", "both", "off"], BeforeValidator(lambda valu
 class GuardBase(Section):
     """What every guard has."""
 
+    kind: str
     name: str = Field("", max_length=64, pattern=r"^[A-Za-z0-9_.-]*$", description="Shown in headers, metrics and errors; none: its kind.")
     stage: Stage = Field("both", description="What it judges: what goes into the model, what comes out, or both.")
     action: Action = Field("block", description="What is done with what it finds.")
@@ -31,7 +32,7 @@ class GuardBase(Section):
     @property
     def label(self) -> str:
         """What it is called."""
-        return self.name or str(getattr(self, "kind", "guard"))
+        return self.name or self.kind
 
 
 class Cuts(GuardBase):

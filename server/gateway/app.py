@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
-from server.gateway import admin, openapi, operations
+from server.gateway import admin, moderations, openapi, operations
 from server.gateway.access_log import AccessLog
 from server.gateway.call import Receive, Scope, Send
 from server.gateway.catalogue import Catalogue
@@ -36,6 +36,8 @@ from server.gateway.watch import Watcher, check_upstreams
 from server.settings import Settings
 
 if TYPE_CHECKING:
+    from server.gateway.guarding import Guarding
+    from server.gateway.steps.guard import Guard
     from server.gateway.steps.similar import Similar
 
 TICK = 0.1  # seconds: timeouts, clients that left, the log
@@ -72,12 +74,14 @@ class GatewayApp(FastAPI):
         self.access_log = AccessLog(write_log or _stderr) if settings.gateway.access_log else None
         self.kept = kept = open_kept(settings, self.metrics.registry, state_path)
         self.similar = similar = self._open_similar()
-        origins = Origins(settings, self.catalogue) if kept else None
+        self.guarding = guarding = self._open_guards()
+        origins = Origins(settings, self.catalogue, guarding.policies if guarding else None) if kept else None
         self.watcher = Watcher(settings, self.catalogue, self.drain, state_path, origins)
         self.pipeline = Pipeline(
             Admit(self.drain),
             Parse(settings.gateway),
             Resolve(self.catalogue),
+            self._guard(),
             LookUp(kept, similar.question_of if similar else None) if kept else None,
             similar,
             Coalesce(kept, self.drain) if kept else None,
@@ -89,6 +93,7 @@ class GatewayApp(FastAPI):
         self.direct: dict[tuple[str, str], Endpoint] = {("POST", path): self.pipeline.endpoint(path) for path in INFERENCE}
         operations.add_routes(self)
         admin.add_routes(self)
+        moderations.add_routes(self)
         openapi.add_inference(self, INFERENCE)
 
     def _open_similar(self) -> Similar | None:
@@ -97,6 +102,20 @@ class GatewayApp(FastAPI):
         from server.gateway.steps.similar import open_similar  # the gates' word lists take a tenth of a second
 
         return open_similar(self.settings, self.kept, self.catalogue, self.drain, self.metrics)
+
+    def _open_guards(self) -> Guarding | None:
+        if not self.settings.guards:
+            return None
+        from server.gateway.guarding import Guarding
+
+        return Guarding(self.settings, self.catalogue, self.drain, self.metrics)
+
+    def _guard(self) -> Guard | None:
+        if self.guarding is None:
+            return None
+        from server.gateway.steps.guard import Guard
+
+        return Guard(self.guarding)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -125,6 +144,8 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
         await app.kept.levels.open()
     if app.similar is not None:
         app.similar.semantic.open()
+    if app.guarding is not None:
+        await app.guarding.policies.open()
     tasks = [asyncio.create_task(app.watcher.run()), asyncio.create_task(_tick(app))]
     if app.watcher.external:
         tasks.append(asyncio.create_task(app.watcher.probe()))
@@ -136,6 +157,8 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
         if app.similar is not None:
             await app.similar.semantic.close()
+        if app.guarding is not None:
+            await app.guarding.policies.close()
         for engine in app.catalogue.engines.values():
             for upstream in engine.upstreams:
                 upstream.pool.close()

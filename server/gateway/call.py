@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from server.cache.flight import Flight, Follower
     from server.cache.identity import Identity
     from server.cache.semantic.serve import Asked
+    from server.errors import RequestError
     from server.gateway.catalogue import Target
     from server.gateway.inputs import Inputs
     from server.gateway.upstream.connection import Connection
+    from server.guards.screening import Screening
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -51,6 +53,9 @@ class Call:
     flight: Flight | None = None  # that it leads
     inputs: Inputs | None = None  # of embeddings
     follower: Follower | None = None  # of one that somebody else leads
+    screening: Screening | None = None  # what its guards said; None: it has none
+    blocked = False  # a guard found something in the answer, or ended it
+    refused: RequestError | None = None  # by a guard, while the engine was at work
     waits = False  # for something else than an engine: its client is watched all the same
     status = 0
     first = 0.0  # perf_counter at the first byte sent; 0: none yet

@@ -21,14 +21,16 @@ LONGEST = 120.0  # seconds for one answer
 class Internal:
     """Asks once, without trying another upstream: nobody waits for these answers."""
 
-    def __init__(self, catalogue: Catalogue, drain: Drain) -> None:
+    def __init__(self, catalogue: Catalogue, drain: Drain, while_draining: bool = False) -> None:
+        """`while_draining`: for requests that wait for the answer, and are themselves waited for."""
         self.catalogue = catalogue
         self.drain = drain
+        self.while_draining = while_draining
 
     async def generate(self, name: str, path: str, body: bytes) -> bytes | None:
         """The whole answer of the served `name` to `body`, which is what its engine gets; None where it has none. Never raises."""
         target = self.catalogue.targets.get(name)
-        if target is None or self.drain.active or not target.engine.ready or target.engine.balancer is None:
+        if target is None or (self.drain.active and not self.while_draining) or not target.engine.ready or target.engine.balancer is None:
             return None
         upstream = target.engine.balancer.pick()
         if upstream is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,6 +20,9 @@ from server.gateway.upstream.balance import Upstream
 from server.gateway.upstream.errors import UpstreamFailure
 from server.settings import Model, Settings
 
+if TYPE_CHECKING:
+    from server.guards.policy import Policies
+
 PATIENCE = 3.0  # seconds for an upstream to say what it serves
 VARIES = ("created", "permission")  # of a model's card: another value each time it is asked for
 
@@ -27,10 +30,11 @@ VARIES = ("created", "permission")  # of a model's card: another value each time
 class Origins:
     """Keeps `origin` of every target true. `renew` after an engine has changed."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
+    def __init__(self, settings: Settings, catalogue: Catalogue, policies: Policies | None = None) -> None:
         self.catalogue = catalogue
         self.models = {model.name: _configured(model) for model in settings.models}
         self.personas = {name: digest(persona.model_dump_json()) for name, persona in settings.personas.items()}
+        self.policies = policies
         self.said: dict[str, str] = {}  # an upstream's address -> what it serves
 
     def renew(self, engine: Engine) -> None:
@@ -62,8 +66,12 @@ class Origins:
             template=engine.template,
             engine=f"{engine.version} {self.models[engine.name]}",
             persona=self.personas[target.name] if target.persona else "",
-            policy="",
+            policy=self._policy(target.name),
         )
+
+    def _policy(self, model: str) -> str:
+        policy = self.policies.of(model) if self.policies is not None else None
+        return policy.digest if policy is not None else ""
 
 
 def _configured(model: Model) -> str:

@@ -26,6 +26,7 @@ from server.gateway.steps.resolve import Resolve
 from server.gateway.steps.store import Store
 
 if TYPE_CHECKING:
+    from server.gateway.steps.guard import Guard
     from server.gateway.steps.similar import Similar
 
 Step = Callable[[Call], Awaitable[bool | None] | bool | None]
@@ -40,6 +41,7 @@ class Pipeline:
         admit: Admit,
         parse: Parse,
         resolve: Resolve,
+        guard: Guard | None,
         look_up: LookUp | None,
         similar: Similar | None,
         coalesce: Coalesce | None,
@@ -53,6 +55,7 @@ class Pipeline:
             admit,  # not while draining
             parse,  # the body as bytes, and the few fields that decide
             resolve,  # the model's name -> engine, adapter, persona
+            guard,  # what comes in is judged; what goes out from here on is too
             look_up,  # an answer that was kept
             similar,  # one to a question that means the same
             coalesce,  # one that is being made
@@ -60,6 +63,7 @@ class Pipeline:
         )
         always: tuple[Callable[[Call], None] | None, ...] = (
             store,  # a complete answer is kept; those who wait for one that failed are told
+            guard.end if guard is not None else None,  # no judge goes on
             record,  # metrics and the log
         )
         self.steps: Sequence[Step] = tuple(step for step in steps if step is not None)
@@ -89,7 +93,10 @@ class Pipeline:
                 call.flight.fail(error, final=isinstance(error, UpstreamTimeout))
             await self._refuse(call, error)
         except ClientGone:
-            call.gone = True
+            if call.refused is not None and not call.started:
+                await self._refuse(call, call.refused)
+            else:
+                call.gone = not call.blocked  # it is a guard that ended the engine's work
         except Exception:
             logging.getLogger("sllm").exception("request %s failed", call.request_id.decode())
             await self._refuse(

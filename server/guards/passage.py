@@ -62,6 +62,7 @@ class Trail:
     def __init__(self, told: Callable[[Verdict], None]) -> None:
         self.told = told  # each verdict, for the metrics
         self.said: dict[str, Said] = {}
+        self.sides: set[Side] = set()  # on which something was found, or failed
         self.categories: dict[str, float] = {}
 
     def seen(self, guard: str) -> None:
@@ -69,15 +70,12 @@ class Trail:
 
     def add(self, verdict: Verdict) -> None:
         self.told(verdict)
+        if verdict.said != "pass":
+            self.sides.add(verdict.side)
         before = self.said.get(verdict.guard, "pass")
         self.said[verdict.guard] = max(before, verdict.said, key=WORST.index)
         for category, score in verdict.categories.items():
             self.categories[category] = max(score, self.categories.get(category, 0.0))
-
-    @property
-    def clean(self) -> bool:
-        """Whether no guard said anything."""
-        return all(said == "pass" for said in self.said.values())
 
 
 async def ask_judges(guards: Sequence[Guard], pieces: Sequence[Piece], context: Context, trail: Trail) -> tuple[Guard, Judgement] | None:
@@ -252,7 +250,7 @@ class TextPassage:
         if self.hold is None:
             return None
         for name, finding in self.hold.found[self.seen :]:
-            self.trail.add(_verdict(self.by_name[name], finding, self.context.side, self.place))
+            self.trail.add(verdict(self.by_name[name], finding, self.place))
         self.seen = len(self.hold.found)
         self.cuts = self.hold.cuts
         return self.by_name[self.hold.blocked[0]] if self.hold.blocked is not None else None
@@ -270,9 +268,8 @@ class TextPassage:
         self.refusal = self.refuse(guard)
 
 
-def _verdict(guard: Guard, finding: Finding, side: Side, place: str) -> Verdict:
-    said: Said = guard.settings.action
-    return Verdict(guard.name, said, side, {finding.category: finding.score}, place, findings=1)
+def verdict(guard: Guard, finding: Finding, place: str) -> Verdict:
+    return Verdict(guard.name, guard.settings.action, guard.side, {finding.category: finding.score}, place, findings=1)
 
 
 def _hold(bounds: Sequence[Bound], side: Side) -> Hold:

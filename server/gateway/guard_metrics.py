@@ -1,0 +1,29 @@
+"""The guards' metrics (Prometheus). Labels are bounded: guards of the configuration, verdicts, sides."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from server.guards.base import Verdict
+
+SECONDS = (1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
+
+
+class GuardMetrics:
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._verdicts = Counter("sllm_guard_verdicts", "What guards said.", ("guard", "verdict", "stage"), registry=registry)
+        self._errors = Counter("sllm_guard_errors", "Guards that failed or took too long.", ("guard",), registry=registry)
+        self._seconds = Histogram(
+            "sllm_guard_seconds",
+            "Time of a guard on a request or a part of an answer.",
+            ("guard",),
+            buckets=SECONDS,
+            registry=registry,
+        )
+
+    def told(self, verdict: Verdict) -> None:
+        self._verdicts.labels(verdict.guard, verdict.said, verdict.side).inc()
+        if verdict.said == "error":
+            self._errors.labels(verdict.guard).inc()
+        if verdict.seconds:
+            self._seconds.labels(verdict.guard).observe(verdict.seconds)

@@ -1,0 +1,178 @@
+"""One request and its answer under one policy."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from server.errors import ContentFiltered, GuardError, InvalidRequest
+from server.guards import language, messages
+from server.guards.base import Context, Language, Piece, Side, Verdict
+from server.guards.careful import Careful, GuardFailed
+from server.guards.hold import Bound, Hold
+from server.guards.passage import SLICE, Kind, Passage, TextPassage, Trail, ask_judges, verdict
+from server.guards.places import Place, TokenIds, of_request
+from server.guards.redact import Restorer, Vault, replacer
+from server.guardsettings import Form
+
+if TYPE_CHECKING:
+    from server.guards.policy import Guard, Policy
+
+Told = Callable[[Verdict], None]
+
+
+class Screening:
+    """`request` first; then `passage` for each text of the answer. `told` gets each verdict, for the metrics."""
+
+    def __init__(self, policy: Policy, model: str, path: str, told: Told) -> None:
+        self.policy = policy
+        self.model = model
+        self.path = path
+        self.trail = Trail(told)
+        self.vault = Vault()
+        self.language: Language = "en"
+        self.data: Mapping[str, Any] = {}
+        self.beside: asyncio.Task[None] | None = None  # judges of the request that may run beside the generation
+
+    async def request(self, data: dict[str, Any], trusted: str = "") -> bool:
+        """Judge a decoded body, and cut out of it what must be. True: it was changed, in place.
+
+        `trusted` is what the operator's own persona put first into the system prompt. Raises ContentFiltered, GuardError, InvalidRequest.
+        """
+        self.data = data
+        try:
+            places = of_request(data)
+        except TokenIds as ids:
+            raise InvalidRequest(
+                f"'{ids.place}' holds token ids, which guards cannot read: send the text.", param=ids.place, code="content_filter"
+            ) from None
+        except RecursionError:
+            raise InvalidRequest("The body is nested too deeply.", code="invalid_json") from None
+        own = [_own(place, trusted) for place in places]
+        self.language = language.of(_last_of_user(places))
+        if not self.policy.input:
+            return False
+        for text in own:
+            self.vault.avoid(text)
+        changed = False
+        try:
+            texts = await self._cut(places, own)
+            for place, before, after in zip(reversed(places), reversed(own), reversed(texts), strict=True):
+                if after != before:
+                    place.put(place.text[: len(place.text) - len(before)] + after)
+                    changed = True
+            pieces = [Piece(text, place.path, place.role) for place, text in zip(places, texts, strict=True) if text.strip()]
+            await self._judge(pieces)
+        except GuardFailed as failed:
+            raise guard_error(failed, self.language, "input") from None
+        return changed
+
+    async def _cut(self, places: Sequence[Place], texts: Sequence[str]) -> list[str]:
+        """The texts with what detectors found cut out. Raises ContentFiltered, GuardFailed."""
+        guards = [guard for guard in self.policy.input if guard.detector is not None]
+        if not guards:
+            return list(texts)
+        bounds = self.bounds(guards)
+        by_name = {guard.name: guard for guard in guards}
+        out = []
+        for place, text in zip(places, texts, strict=True):
+            hold = Hold(bounds, "input")
+            parts = []
+            for start in range(0, len(text), SLICE):
+                parts.append(hold.feed(text[start : start + SLICE]))
+                if start:
+                    await asyncio.sleep(0)  # others have their turn
+            parts.append(hold.finish())
+            for name, finding in hold.found:
+                self.trail.add(verdict(by_name[name], finding, place.path))
+            if hold.blocked is not None:
+                raise self._refused(by_name[hold.blocked[0]], place.path)
+            out.append("".join(parts))
+        self._timed(bounds)
+        return out
+
+    async def _judge(self, pieces: Sequence[Piece]) -> None:
+        judges = [guard for guard in self.policy.input if guard.judge is not None]
+        later = [guard for guard in judges if guard.judge is not None and guard.judge.parallel]
+        if later:
+            self.beside = asyncio.get_running_loop().create_task(self._ask(later, pieces))
+        now = [guard for guard in judges if guard not in later]
+        if now:
+            try:
+                await self._ask(now, pieces)
+            except BaseException:
+                self.close()
+                raise
+
+    async def _ask(self, guards: Sequence[Guard], pieces: Sequence[Piece]) -> None:
+        found = await ask_judges(guards, pieces, self.context("input"), self.trail)
+        if found is not None:
+            raise self._refused(found[0], found[1].place)
+
+    async def settled(self) -> None:
+        """Wait for the judges beside. Raises ContentFiltered, GuardError."""
+        if self.beside is not None:
+            try:
+                await self.beside
+            except GuardFailed as failed:
+                raise guard_error(failed, self.language, "input") from None
+
+    def close(self) -> None:
+        """Nobody waits for the judges any more."""
+        if self.beside is not None:
+            self.beside.cancel()
+            self.beside.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    def passage(self, place: str, kind: Kind, judged: bool = True) -> Passage:
+        """For one text of the answer. `judged`: it was not yet, by this very policy."""
+        guards = self.policy.output if judged else ()
+        restorer = Restorer(self.vault, escaped=kind == "arguments") if self.vault else None
+        bounds = self.bounds([guard for guard in guards if guard.detector is not None])
+        return TextPassage(guards, bounds, self.context("output"), self.trail, self.refusal, place, restorer)
+
+    def bounds(self, guards: Sequence[Guard]) -> list[Bound]:
+        return [self._bound(guard) for guard in guards]
+
+    def _bound(self, guard: Guard) -> Bound:
+        form: Form = getattr(guard.settings, "form", "label")
+        if guard.side == "output" and form == "reversible":
+            form = "label"  # there is nobody to put it back
+        action = guard.settings.action
+        assert action != "reask"
+        return Bound(guard.name, Careful(guard, self.trail), action, replacer(form, self.language, self.vault))
+
+    def context(self, side: Side) -> Context:
+        return Context(side, self.model, self.path, self.language, self.data)
+
+    def refusal(self, guard: Guard) -> str:
+        return messages.refusal(guard.settings.message, self.language, guard.name, guard.settings.kind, guard.side)
+
+    def _refused(self, guard: Guard, place: str) -> ContentFiltered:
+        return ContentFiltered(self.refusal(guard), param=place or None)
+
+    def _timed(self, bounds: Sequence[Bound]) -> None:
+        for bound in bounds:
+            if isinstance(bound.detector, Careful):
+                guard = bound.detector.guard
+                if self.trail.said.get(guard.name) == "pass":
+                    self.trail.add(Verdict(guard.name, "pass", guard.side, seconds=bound.detector.seconds))
+
+
+def guard_error(failed: GuardFailed, language: Language, side: Side) -> GuardError:
+    return GuardError(messages.failure(language, failed.guard, side))
+
+
+def _own(place: Place, trusted: str) -> str:
+    """What of a text is the client's."""
+    if trusted and place.role in ("system", "developer") and place.text.startswith(trusted):
+        return place.text[len(trusted) :]
+    return place.text
+
+
+def _last_of_user(places: Sequence[Place]) -> str:
+    """What the refusal's language is read from."""
+    for place in reversed(places):
+        if place.role == "user" and not place.path.startswith(("tools", "functions", "response_format", "stop")):
+            return place.text
+    return places[-1].text if places else ""
