@@ -26,8 +26,8 @@ DIRECTIONS: dict[str, set[str]] = {
     "server.gateway": {"server.console", "server.batch", "server.guards", "server.cache", *BASE},  # no engine: a socket and the state file
     "server.console": {*BASE},
     "server.batch": {"server.guards", "server.cache", "server.engine", *BASE},
-    "server.guards": {"server.guardsettings", *BASE},
-    "server.cache": {*BASE},
+    "server.guards": {"server.guardsettings", "server.onnxmodel", *BASE},
+    "server.cache": {"server.onnxmodel", *BASE},
     "server.engine": {*BASE},
     "server.settings": {
         "server.configerrors",
@@ -41,6 +41,7 @@ DIRECTIONS: dict[str, set[str]] = {
     "server.section": set(),
     "server.configerrors": {"server.configfile", "server.nearest"},
     "server.configfile": {"server.errors"},
+    "server.onnxmodel": {"server.errors"},
     "server.state": set(),
     "server.nearest": set(),
     "server.units": set(),

@@ -9,8 +9,6 @@ neighbours that are as near as ours the order stays the same. For Korean: intflo
 from __future__ import annotations
 
 import asyncio
-import json
-import platform
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,15 +16,8 @@ from typing import Any
 
 from server.cache.semantic.embedders.base import INSTALL, EmbedderDown, TooLong, Vector, numpy, unit
 from server.errors import ModelNotFound, StartError
+from server.onnxmodel import GRAPH_FILES, download, graph_of, session_of, setting
 
-X86 = platform.machine().lower() in ("x86_64", "amd64")
-GRAPHS: tuple[str, ...] = (  # the better first; names as sentence-transformers, Optimum and Xenova write them
-    "model_quantized.onnx",
-    "model_int8.onnx",
-    "model_qint8.onnx",
-    *(("model_qint8_avx512_vnni.onnx", "model_quint8_avx2.onnx") if X86 else ("model_qint8_arm64.onnx",)),
-    "model.onnx",
-)
 FILES = ["tokenizer.json", "config.json", "sentence_bert_config.json"]
 
 
@@ -54,7 +45,7 @@ class Onnx:
     def _load(self) -> None:
         numpy()
         try:
-            import onnxruntime
+            import onnxruntime  # noqa: F401
             from tokenizers import Tokenizer
         except ImportError as error:
             raise StartError(f"The embedder '{self.model}' needs {error.name}: {INSTALL}, or set cache.semantic.embedder: ngram.") from None
@@ -63,13 +54,7 @@ class Onnx:
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_truncation()
         self.max_tokens = max_tokens(folder)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1  # the other cores serve requests
-        options.inter_op_num_threads = 1
-        try:
-            self._session = onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime has an exception type for each status
-            raise StartError(f"{graph} cannot be loaded ({str(error)[:200]}): download it again, or name another model.") from None
+        self._session = session_of(graph)
         self._tokenizer.no_padding()
         self._inputs = {entry.name for entry in self._session.get_inputs()}
         self._embed(["warm up"])
@@ -97,38 +82,13 @@ def locate(model: str) -> Path:
         if not (folder / "tokenizer.json").is_file():
             raise ModelNotFound(f"{folder} has no tokenizer.json: name the folder of a sentence-embedding model.")
         return folder
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(str(snapshot_download(model, allow_patterns=[*FILES, *GRAPHS, *(f"onnx/{graph}" for graph in GRAPHS)])))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise ModelNotFound(
-            f"The embedder '{model}' is neither a folder nor could it be downloaded ({reason[0][:200]}): check cache.semantic.embedder, "
-            "or put the model's files into a folder and name that."
-        ) from None
-
-
-def graph_of(folder: Path) -> Path:
-    """The graph to run. Raises ModelNotFound."""
-    for name in GRAPHS:
-        for file in (folder / "onnx" / name, folder / name):
-            if file.is_file():
-                return file
-    others = sorted([*folder.glob("*.onnx"), *folder.glob("onnx/*.onnx")])
-    if others:
-        return others[0]
-    raise ModelNotFound(f"{folder} has no .onnx file: export the model first, e.g. with `optimum-cli export onnx`.")
+    return download(model, [*FILES, *GRAPH_FILES], "The embedder", "cache.semantic.embedder")
 
 
 def max_tokens(folder: Path) -> int:
     """How many tokens the model was made to read; 512 where nothing says it."""
     for name, key in (("sentence_bert_config.json", "max_seq_length"), ("config.json", "max_position_embeddings")):
-        try:
-            value = json.loads((folder / name).read_text(encoding="utf-8")).get(key)
-        except (OSError, ValueError):
-            continue
+        value = setting(folder, name, key)
         if isinstance(value, int) and value > 0:
             return min(value, 512)
     return 512

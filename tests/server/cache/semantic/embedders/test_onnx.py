@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from server.cache.semantic.embedders.base import EmbedderDown, TooLong
-from server.cache.semantic.embedders.onnx import Onnx, graph_of, locate, max_tokens
+from server.cache.semantic.embedders.onnx import Onnx, locate, max_tokens
 from server.errors import ModelNotFound, StartError
+from server.onnxmodel import graph_of
 
 
 async def opened(folder, prefix=""):
