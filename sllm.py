@@ -32,6 +32,8 @@ config_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 app.add_typer(config_app, name="config")
 cache_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 app.add_typer(cache_app, name="cache")
+guard_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+app.add_typer(guard_app, name="guard")
 
 CHAT_URL = f"http://{Gateway().host}:{Gateway().port}/v1"
 
@@ -69,6 +71,12 @@ def config_options(ctx: typer.Context) -> None:
 @cache_app.callback()
 def cache_options(ctx: typer.Context) -> None:
     """Look into the cache of the running gateway, or empty it."""
+    _help_alone(ctx)
+
+
+@guard_app.callback()
+def guard_options(ctx: typer.Context) -> None:
+    """Try the guards of a configuration on a text, or measure them on labelled ones."""
     _help_alone(ctx)
 
 
@@ -322,6 +330,57 @@ def calibrate(
     command.run(file, semantic, limit or semantic.max_false_hit_rate, plot, judge=judge, as_json=json)
 
 
+Side = Annotated[Literal["input", "output"], typer.Option("--side", help="As part of a request, or of an answer.")]
+ForModel = Annotated[
+    str | None, typer.Option("--model", "-m", metavar="NAME", help="Only the guards of this model. [default: of all]", show_default=False)
+]
+JudgesAt = Annotated[
+    str | None, typer.Option("--url", metavar="URL", help="Where served models are asked that the configuration gives no `upstreams`.")
+]
+
+
+@guard_app.command("check")
+def guard_check(
+    text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="What to judge; -: read it; none: list the guards.")] = None,
+    side: Side = "input",
+    model: ForModel = None,
+    url: JudgesAt = None,
+    config: Config = None,
+    json: Json = False,
+) -> int:
+    """What the guards say of a text (exit code 1: refused); without one, what they are and how far they hold back a stream."""
+    from server.terminal import guard, guardlist
+
+    if text is None:
+        guardlist.listing(load(config), as_json=json)
+        return 0
+    return guard.check(load(config), text, side, model, url, as_json=json)
+
+
+@guard_app.command("test")
+def guard_test(
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE.jsonl", help="Labelled texts (text, spans or label); pii or injection: those of this project."),
+    ],
+    side: Side = "input",
+    guard: Annotated[
+        list[str] | None, typer.Option("--guard", "-g", metavar="NAME", help="Only this guard; repeat for several.", show_default=False)
+    ] = None,
+    unit: Annotated[
+        Literal["span", "text"] | None, typer.Option(help="What is counted. [default: spans, where the file labels some]")
+    ] = None,
+    model: ForModel = None,
+    url: JudgesAt = None,
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Precision, recall, F1, false positives and latency of each guard on labelled texts."""
+    from server.terminal import guardtest
+
+    guardtest.test(load(config), file, side, guard or [], model, url, unit, as_json=json)
+
+
 @config_app.command()
 def show(config: Config = None, json: Json = False) -> None:
     """Show every key with its value, and who set it where that is not the default."""
@@ -334,10 +393,12 @@ def show(config: Config = None, json: Json = False) -> None:
 
 @config_app.command()
 def check(file: Annotated[Path, typer.Argument(metavar="FILE", help="Configuration file (YAML).")], json: Json = False) -> None:
-    """Check a configuration file: unknown keys, wrong values, folders that are not there."""
-    from server.terminal import configuration
+    """Check a configuration file: unknown keys, wrong values, guards that cannot be made, folders that are not there."""
+    from server.terminal import configuration, guardtools
 
-    warnings = configuration.warnings(load(file))
+    settings = load(file)
+    guardtools.made(settings)
+    warnings = configuration.warnings(settings)
     if json:
         print_json({"ok": True, "file": str(file), "warnings": warnings})
     else:

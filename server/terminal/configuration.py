@@ -54,6 +54,9 @@ def _scalar(value: Any) -> str:
     return str(text).removesuffix("\n").removesuffix("\n...")
 
 
+GUARD_PATHS = {"classifier": ("model",), "similarity": ("embedder",)}  # the files of others are read when guards are made
+
+
 def warnings(settings: Settings) -> list[str]:
     """What is not an error in the file and would fail at the start: folders that are not there."""
     found = []
@@ -64,9 +67,16 @@ def warnings(settings: Settings) -> list[str]:
         for key, path in paths.items():
             if path and _meant_as_path(path, key) and not Path(path).expanduser().exists():
                 found.append(f"models[{i}].{key}: there is no {path} (looked for beside the file and in {Path.cwd()})")
+    for i, guard in enumerate(settings.guards):
+        for key in GUARD_PATHS.get(guard.kind, ()):
+            path = getattr(guard, key)
+            if path and (key != "embedder" or "://" not in path) and _meant_as_path(path, key) and not Path(path).expanduser().exists():
+                found.append(f"guards[{i}].{key}: there is no {path} (looked for beside the file and in {Path.cwd()})")
     return found
 
 
 def _meant_as_path(text: str, key: str) -> bool:
-    """Not `org/name` of the hub: more or fewer parts, a leading dot or slash, or a first part that is a folder here."""
+    """Not `org/name` of the hub, and no embedder's name: more parts, a leading dot or slash, or a first part that is a folder here."""
+    if key == "embedder" and "/" not in text:
+        return False
     return key == "chat_template" or text[0] in "./~" or text.count("/") != 1 or Path(text).parent.is_dir()
