@@ -85,7 +85,7 @@ def _walk(parent: Any, key: Any, value: Any, path: str, role: str, found: list[P
         role = said if isinstance(said, str) else role
         for name in list(value):
             inner = value[name]
-            if isinstance(inner, str) and _is_no_text(path, name, inner):
+            if isinstance(inner, str) and is_no_text(path, name, inner):
                 continue
             shown = name
             if not _NAME.fullmatch(name):
@@ -94,7 +94,7 @@ def _walk(parent: Any, key: Any, value: Any, path: str, role: str, found: list[P
             _walk(value, name, inner, f"{path}.{shown}", role, found, depth + 1)
 
 
-def _is_no_text(path: str, name: str, value: str) -> bool:
+def is_no_text(path: str, name: str, value: str) -> bool:
     if name in NAMES:
         return _NAME.fullmatch(value) is not None
     if name in IDS:
