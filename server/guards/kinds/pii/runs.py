@@ -1,0 +1,246 @@
+"""Numbers, however they are separated: digits with up to three other characters between two of them make a run.
+
+A run is looked at through windows: some of its groups, one after another. What a window is, its recogniser says by the
+digits, by how they are grouped and by the words around. So `010-1234-5678`, `０１０．１２３４．５６７８`, `0 1 0 1 2 3 4 5 6 7 8`
+and `공일공 다시 일이삼사 다시 오육칠팔` are one thing, and a barcode is another.
+
+Linear: a run is cut by one deterministic expression, and a window has at most MOST digits and LONGEST characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from server.guards.kinds.pii.context import AFTER, BEFORE
+
+LEAST, MOST = 8, 19  # digits of a window
+LONGEST = 64  # characters of a window
+
+_SPOKEN = "다시|에|의|대시|하이픈|dash"  # what is said for a hyphen
+_BETWEEN = r"(?:[^\w]|[_ㅡᅳㆍᆞ])"
+_RUN = re.compile(rf"[0-9](?:(?:{_BETWEEN}{{1,3}}| ?(?:{_SPOKEN}) ?)?[0-9])*")
+_OPEN_END = re.compile(rf"{_BETWEEN}{{0,3}}| ?(?:" + "|".join(word[: size + 1] for word in _SPOKEN.split("|") for size in range(len(word))) + ") ?")
+_BEGINS = re.compile(r"[+(]{1,2}$")
+# Letters written for digits: O1O-1234-5678. A token of them counts if a true digit is among them, or if it is a written-out 010.
+_LEET = str.maketrans("OoQIl|SBZ", "000111582")
+_HAS_LEET = re.compile(r"[0-9][OoQIl|SBZ]|[OoQIl|SBZ][0-9]|[Oo][Il1|][Oo0]|[Oo0][Il|][Oo]")
+_LEET_TOKEN = re.compile(
+    r"(?<![A-Za-z0-9])(?:[OoQIl|SBZ]{0,8}[0-9][0-9OoQIl|SBZ]{0,23}|[Oo0][Il1|][Oo0](?=[^\w]{0,3}[0-9]))(?![A-Za-z0-9])"
+)
+_LEET_OPEN = re.compile(r"(?<![A-Za-z0-9])[0-9OoQIl|SBZ]{1,24}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    start: int
+    end: int
+    category: str
+    score: float = 1.0
+
+
+class Window:
+    """Groups of a run. `shape`: how many digits each has. `kinds`: what stands between them, without spaces."""
+
+    def __init__(self, run: Run, first: int, last: int) -> None:
+        self.run, self.first, self.last = run, first, last  # groups [first, last)
+        groups = run.groups[first:last]
+        self.start, self.end = groups[0][0], groups[-1][1]
+        self.shape = tuple(end - start for start, end in groups)
+        self.digits = "".join(run.text[start:end] for start, end in groups)
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        return frozenset(self.run.kind(group) for group in range(self.first + 1, self.last))
+
+    @property
+    def is_spread(self) -> bool:
+        """Every digit alone."""
+        return len(self.shape) > 4 and max(self.shape) == 1
+
+    @cached_property
+    def is_alone(self) -> bool:
+        """Neither side goes on with a group that is joined as those inside are."""
+        run = self.run
+        left = self.first == 0 or run.kind(self.first) not in self.kinds
+        return left and (self.last == len(run.groups) or run.kind(self.last) not in self.kinds)
+
+    @cached_property
+    def is_cut_out(self) -> bool:
+        """Part of a longer thing with one joint: `1.010.1234.5678`, `2024-01012345678`, `a01012345678f`."""
+        run = self.run
+        for group in (self.first, self.last):
+            if 0 < group < len(run.groups):
+                joint = run.joint(group)
+                if joint in (("-", ".", ":", "_") if len(self.shape) == 1 else tuple(self.kinds - {" ", "\n"})):
+                    return True
+        if len(self.shape) > 1:
+            return self._letter(self.start - 1) and run.text[self.start - 1] not in "TtLlPpXxMmHhEe"
+        return self._letter(self.start - 1) or self._letter(self.end)
+
+    @cached_property
+    def is_coded(self) -> bool:
+        """Hangs on letters by a hyphen, as product codes do: `XR-010-1234-5678`."""
+        text, start = self.run.text, self.start
+        if start < 2 or text[start - 1] not in "-_/." or not self._letter(start - 2):
+            return False
+        return re.search(r"(?i)(?<![a-z])(?:tel|hp|phone|mobile|fax|cell|call|no|[tmhpcf])[-_/.]$", self.before) is None
+
+    @cached_property
+    def has_leet(self) -> int:
+        """How many of the digits were letters."""
+        raw = self.run.raw
+        return sum(not raw[at].isdigit() for start, end in self.run.groups[self.first : self.last] for at in range(start, end))
+
+    @cached_property
+    def before(self) -> str:
+        return self.run.before(self.start)
+
+    @cached_property
+    def lower(self) -> str:
+        return self.before.lower()
+
+    @cached_property
+    def after(self) -> str:
+        return self.run.raw[self.end : self.end + AFTER]
+
+    @property
+    def plus(self) -> bool:
+        """Whether an international number begins here: `+82`, `(+82`, `+(82`."""
+        before = self.before.rstrip("(")
+        return before.endswith("+") and (len(before) < 2 or not before[-2].isalnum())
+
+    @property
+    def year_like(self) -> bool:
+        return self.shape[0] == 4 and self.digits[:2] in ("19", "20")
+
+    def _letter(self, at: int) -> bool:
+        """Whether an ASCII letter stands there that is no escape: \\n in JSON."""
+        raw = self.run.raw
+        if not 0 <= at < len(raw) or not (raw[at].isascii() and raw[at].isalpha()):
+            return False
+        return not (at > 0 and raw[at - 1] == "\\")
+
+
+class Run:
+    """`text` with letters that stand for digits replaced, `raw` without; `groups` are [start, end) in both."""
+
+    def __init__(self, text: str, raw: str, start: int, end: int, before: Callable[[int], str]) -> None:
+        self.text, self.raw = text, raw
+        self.start, self.end = start, end
+        self.before = before
+        self.groups = [found.span() for found in re.finditer("[0-9]+", text[start:end])]
+        self.groups = [(start + a, start + b) for a, b in self.groups]
+
+    def joint(self, group: int) -> str:
+        """What stands before a group."""
+        return self.text[self.groups[group - 1][1] : self.groups[group][0]]
+
+    def kind(self, group: int) -> str:
+        joint = self.joint(group)
+        return joint.strip()[:1] or ("\n" if "\n" in joint else " ")
+
+    def windows(self, first: int) -> Iterator[Window]:
+        """Those that begin with a group, the longest last."""
+        start, digits = self.groups[first][0], 0
+        for last in range(first, len(self.groups)):
+            begin, end = self.groups[last]
+            digits += end - begin
+            if digits > MOST or end - start > LONGEST:
+                return
+            if digits >= LEAST:
+                yield Window(self, first, last + 1)
+
+
+Recogniser = Callable[[Window], Hit | None]
+
+
+class Numbers:
+    """Finds what the recognisers know, from left to right; at one place the best score, then the longest."""
+
+    reach = LONGEST + AFTER
+    context = BEFORE
+
+    def __init__(self, recognisers: Sequence[Recogniser]) -> None:
+        self.recognisers = recognisers
+
+    def find(self, text: str, start: int, floor: int, before: Callable[[int], str]) -> list[Hit]:
+        """Hits from `start` on. `floor` <= start: from where runs are read, so that what is before a number is known."""
+        found: list[Hit] = []
+        read = _read(text)
+        done = start
+        for match in _RUN.finditer(read, floor):
+            if match.end() - match.start() < LEAST or match.end() <= done:
+                continue
+            run = Run(read, text, match.start(), match.end(), before)
+            group = 0
+            while group < len(run.groups):
+                best = self._best(run, group) if run.groups[group][0] >= done else None
+                if best is None:
+                    group += 1
+                    continue
+                hit, group = best
+                if hit.start >= start:
+                    found.append(hit)
+                done = hit.end
+        return found
+
+    def _best(self, run: Run, first: int) -> tuple[Hit, int] | None:
+        best: tuple[float, int, Hit, int] | None = None
+        for window in run.windows(first):
+            if len(window.shape) > 8 and not window.is_alone:
+                continue
+            for recogniser in self.recognisers:
+                hit = recogniser(window)
+                if hit is not None and (best is None or (hit.score, window.last) > best[:2]):
+                    best = (hit.score, window.last, hit, window.last)
+        return best[2:] if best is not None else None
+
+    def alive(self, text: str, start: int, floor: int) -> int:
+        """The first character from which on a number may still begin, grow, or be told from another by what follows."""
+        size = len(text)
+        read = _read(text)
+        alive = size
+        for pattern in (_BEGINS, _LEET_OPEN):
+            tail = pattern.search(text, max(size - 26, start))
+            if tail is not None:
+                alive = min(alive, tail.start())
+        lowest = max(start, size - LONGEST - AFTER)
+        for match in _RUN.finditer(read, floor):
+            rest = size - match.end()
+            if rest > AFTER or match.end() <= start:
+                continue
+            goes_on = rest <= 6 and _OPEN_END.fullmatch(read, match.end()) is not None
+            digits = match.end() - match.start()
+            if goes_on or (digits >= LEAST and (rest == 0 or _undecided(read, match))):
+                begin = match.start()
+                while begin > floor and read[begin - 1] in "+(":
+                    begin -= 1
+                if begin < lowest:
+                    inside = re.compile(r"(?<![0-9])[0-9]").search(read, lowest, match.end())
+                    begin = inside.start() if inside is not None else match.end()
+                alive = min(alive, max(begin, start))
+        return alive
+
+
+def _undecided(text: str, match: re.Match[str]) -> bool:
+    """Whether what follows a whole run may make an account of it: enough digits for one."""
+    return sum(character.isdigit() for character in match[0]) >= 9
+
+
+def _read(text: str) -> str:
+    """`text` with letters that stand for digits replaced, one for one."""
+    if _HAS_LEET.search(text) is None:
+        return text
+    return _LEET_TOKEN.sub(lambda found: found[0].translate(_LEET), text)
+
+
+def trimmed(hit: Hit, window: Window) -> Hit:
+    """With the bracket or plus before it: `(02)`, `+82`, `(+82)`."""
+    start, raw = hit.start, window.run.raw
+    opened = ")" in raw[window.start : window.end]
+    while start > 0 and (raw[start - 1] == "+" or (raw[start - 1] == "(" and opened)):
+        start -= 1
+    return Hit(start, hit.end, hit.category, hit.score)
