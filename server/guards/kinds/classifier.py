@@ -225,11 +225,13 @@ def _transformers(folder: Path, settings: Classifier) -> tuple[Any, Run]:
     try:
         import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers.utils import logging
     except ImportError as error:
         raise StartError(
             f"guard '{settings.label}': {folder} is a transformers model and needs {error.name}: pip install torch transformers, "
             "or export it, `optimum-cli export onnx`."
         ) from None
+    logging.disable_progress_bar()
     try:
         model = AutoModelForSequenceClassification.from_pretrained(str(folder), local_files_only=True, use_safetensors=True).eval()
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
