@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 INSTALL := $(PYTHON) requirements/install.py --venv $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-quantize install-harness serve chat doctor quantize evaluate test test-fast check format lock docs demo-model bench-gateway bench-startup bench-quantize bench-cache bench-semantic clean
+.PHONY: help install install-quantize install-harness serve chat doctor quantize evaluate test test-fast check format lock docs demo-model bench-gateway bench-startup bench-quantize bench-cache bench-semantic bench-guards clean
 
 help: ## List all targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -87,6 +87,9 @@ bench-semantic: install ## Measure the semantic cache's gates and thresholds; wr
 bench-cache: install ## Measure hits, misses and single flight of the cache; writes benchmarks/results/cache
 	@$(BIN)/python -m benchmarks.peers --cache
 	@$(BIN)/python -m benchmarks.cache $(ARGS)
+
+bench-guards: install ## Measure what guards add to clean streams, and what they find; writes benchmarks/results/guards
+	@$(BIN)/python -m benchmarks.guards $(ARGS)
 
 bench-startup: install ## Measure from the command to the first token; writes benchmarks/results/startup
 	@$(BIN)/python -m benchmarks.startup $(ARGS)

@@ -89,8 +89,17 @@ class Result:
 class Run:
     """One closed loop: until `until` (perf_counter_ns) or until `limit` requests were sent."""
 
-    def __init__(self, request: bytes, check: Check, until: int = 0, limit: int = 0, vary: Vary | None = None) -> None:
+    def __init__(
+        self,
+        request: bytes,
+        check: Check,
+        until: int = 0,
+        limit: int = 0,
+        vary: Vary | None = None,
+        begins: re.Pattern[bytes] | None = None,
+    ) -> None:
         self.request = request
+        self.begins = begins
         self.vary = vary
         self.check = check
         self.until = until
@@ -151,15 +160,16 @@ class Connection(asyncio.Protocol):
             self.fail("not HTTP")
 
     def on_body(self, body: bytes) -> None:
-        if not self.parts:
+        if not self.first and (self.run.begins is None or self.run.begins.search(body)):
             self.first = time.perf_counter_ns()
         self.parts.append(body)
 
     def on_message_complete(self) -> None:
         now = time.perf_counter_ns()
         parts, run = self.parts, self.run
-        run.complete(self.parser.get_status_code(), parts[0] if len(parts) == 1 else b"".join(parts), self.sent, self.first, now)
+        run.complete(self.parser.get_status_code(), parts[0] if len(parts) == 1 else b"".join(parts), self.sent, self.first or now, now)
         self.parts = []
+        self.first = 0
         self.busy = False
         if not self.parser.should_keep_alive():
             run.result.errors["server closed the connection"] += 1
@@ -189,15 +199,17 @@ async def load(
     limit: int = 0,
     timeout: float = 120.0,
     vary: Vary | None = None,
+    begins: re.Pattern[bytes] | None = None,
 ) -> Result:
     """Run the closed loop for `seconds`, or for `limit` requests. What is unanswered after `timeout` seconds counts as an error.
 
-    `vary` makes the request with a number (from 1) where they are to differ.
+    `vary` makes the request with a number (from 1) where they are to differ. `begins`: what the first bytes that count must
+    hold; none: any.
 
     The clock starts when all connections stand and stops at the last answer.
     """
     loop = asyncio.get_running_loop()
-    run = Run(request, check, limit=limit, vary=vary)
+    run = Run(request, check, limit=limit, vary=vary, begins=begins)
     connections: list[Connection] = []
     for _ in range(concurrency):
         if target.unix:

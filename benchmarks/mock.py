@@ -2,7 +2,8 @@
 
     python -m benchmarks.mock --port 9000        # or --unix /tmp/mock.sock
 
-A chat request gets one JSON answer with usage, or, with `"stream": true`, `max_tokens` numbered events and [DONE].
+A chat request gets one JSON answer with usage, or, with `"stream": true`, `max_tokens` numbered events and [DONE];
+with `"metadata": {"prose": "en"}` (or ko) the events are the tokens of an ordinary text instead (prose.py).
 Like an engine, it streams in steps: each step writes one event to each running stream, in a write of its own.
 `GET /control?pace_ms=50` sets the pause between steps (0: as fast as it can); `GET /control` answers the counts.
 """
@@ -23,13 +24,16 @@ from urllib.parse import parse_qs
 import httptools
 import uvloop
 
+from benchmarks.prose import TEXTS, tokens
+
 MODEL = "mock"
 CREATED = 1_700_000_000
 
 
-def event(number: int, last: bool) -> bytes:
+def event(number: int, last: bool, content: str | None = None) -> bytes:
     """The stream's `number`th event (from 0), as vLLM writes one: about 190 bytes."""
-    choice = {"index": 0, "delta": {"content": f"t{number} "}, "logprobs": None, "finish_reason": "length" if last else None}
+    content = f"t{number} " if content is None else content
+    choice = {"index": 0, "delta": {"content": content}, "logprobs": None, "finish_reason": "length" if last else None}
     data = {"id": "chatcmpl-mock", "object": "chat.completion.chunk", "created": CREATED, "model": MODEL, "choices": [choice]}
     return b"data: " + json.dumps(data, separators=(",", ":")).encode() + b"\n\n"
 
@@ -49,26 +53,27 @@ def respond(body: bytes, status: str = "200 OK") -> bytes:
 
 
 @functools.lru_cache(maxsize=64)
-def stream_writes(events: int) -> tuple[bytes, ...]:
+def stream_writes(events: int, prose: str = "") -> tuple[bytes, ...]:
     """What a stream of `events` events writes: the head with the first event, then one event a write, [DONE] with the last."""
+    contents: list[str] | list[None] = tokens(prose, events) if prose in TEXTS else [None] * events
 
     def chunk(data: bytes) -> bytes:
         return b"%x\r\n%s\r\n" % (len(data), data)
 
-    writes = [chunk(event(i, last=i == events - 1)) for i in range(events)]
+    writes = [chunk(event(i, last=i == events - 1, content=content)) for i, content in enumerate(contents)]
     writes[0] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n" + writes[0]
     writes[-1] += chunk(b"data: [DONE]\n\n") + b"0\r\n\r\n"
     return tuple(writes)
 
 
 @functools.lru_cache(maxsize=256)
-def wanted_events(body: bytes) -> int:
-    """Events that a request body asks for; 0: a whole answer."""
+def wanted(body: bytes) -> tuple[int, str]:
+    """(events that a request body asks for, 0 for a whole answer; the language of their text, "" for numbers)."""
     try:
         data = json.loads(body or b"{}")
     except ValueError:
-        return 0
-    return max(1, int(data.get("max_tokens") or 16)) if data.get("stream") else 0
+        return 0, ""
+    return (max(1, int(data.get("max_tokens") or 16)) if data.get("stream") else 0), (data.get("metadata") or {}).get("prose", "")
 
 
 @dataclass
@@ -164,9 +169,9 @@ class Connection(asyncio.Protocol):
         self.url = self.body = b""
         if url in (b"/v1/chat/completions", b"/v1/completions"):
             mock.counts.requests += 1
-            events = wanted_events(body)
+            events, prose = wanted(body)
             if events:
-                self.writes = stream_writes(events)
+                self.writes = stream_writes(events, prose)
                 mock.begin(self)
             else:
                 self.transport.write(mock.answer)

@@ -8,11 +8,14 @@ from quantize import gate, recipe, source
 from quantize.machine import Machine
 from quantize.methods import METHODS
 from quantize.methods.method import Method
+from server.guardsettings import Guard
 from server.settings import ROOT, load
+from server.terminal import guardtools
 from server.terminal.configuration import warnings
 
 FILES = sorted((ROOT / "configs").rglob("*.yaml"))
 SERVE = [file for file in FILES if file.parent.name == "serve"]
+GUARDS = [file for file in FILES if file.parent.name == "guards"]
 QUANTIZE = [file for file in FILES if file.parent.name == "quantize"]
 
 LAPTOP = Machine(memory=16 * 2**30, disk=100 * 2**30, cpus=4, gpu=False, engine="cpu")
@@ -40,6 +43,24 @@ def test_the_demo_files_need_nothing_that_the_repository_lacks(file: Path):
 
 def test_the_demo_file_says_what_the_empty_configuration_is():
     assert load(ROOT / "configs/serve/demo.yaml", environ={}) == load(environ={})
+
+
+@pytest.mark.parametrize("file", GUARDS, ids=lambda f: f.name)
+def test_every_list_of_guards_says_what_it_is_for(file: Path):
+    assert file.read_text(encoding="utf-8").startswith("# ")
+
+
+@pytest.mark.parametrize("file", GUARDS, ids=lambda f: f.name)
+def test_every_list_of_guards_can_be_made_and_needs_no_file_that_the_repository_lacks(file: Path):
+    settings = load(file, environ={})
+    assert guardtools.made(settings).guards
+    assert warnings(settings) == []
+
+
+def test_everything_has_a_guard_of_every_kind():
+    kinds = {branch.model_fields["kind"].annotation.__args__[0] for branch in Guard.__origin__.__args__}  # type: ignore[attr-defined]
+    text = (ROOT / "configs/guards/everything.yaml").read_text(encoding="utf-8")
+    assert [kind for kind in sorted(kinds) if f"kind: {kind}\n" not in text] == []
 
 
 @pytest.mark.parametrize("file", QUANTIZE, ids=lambda f: f.name)

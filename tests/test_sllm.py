@@ -17,7 +17,7 @@ import sllm
 from server.settings import ROOT, Gateway, load
 
 COMMANDS = ["serve", "gateway", "chat", "quantize", "evaluate", "doctor", "config show", "config check"]
-COMMANDS += ["cache stats", "cache flush", "cache calibrate"]
+COMMANDS += ["cache stats", "cache flush", "cache calibrate", "guard check", "guard test"]
 runner = typer.testing.CliRunner()
 
 
@@ -40,7 +40,7 @@ def test_help_names_each_command_that_there_is_and_no_other():
     listed = [
         line.split()[0] for line in shown.split("Commands:")[1].splitlines() if line.strip() and line.startswith("  ") and line[2] != " "
     ]
-    assert listed == ["serve", "gateway", "chat", "quantize", "evaluate", "doctor", "config", "cache"]
+    assert listed == ["serve", "gateway", "chat", "quantize", "evaluate", "doctor", "config", "cache", "guard"]
 
 
 def test_a_flag_shows_the_default_and_the_words_of_its_field():
@@ -50,7 +50,7 @@ def test_a_flag_shows_the_default_and_the_words_of_its_field():
         assert f"{field.description} [default: {field.default}]" in shown
 
 
-@pytest.mark.parametrize("words", [[], ["config"], ["cache"]])
+@pytest.mark.parametrize("words", [[], ["config"], ["cache"], ["guard"]])
 def test_no_command_shows_the_help_and_is_wrong_usage(words: list[str], capfd: pytest.CaptureFixture[str]):
     assert sllm.main(words) == 2
     out, err = capfd.readouterr()
