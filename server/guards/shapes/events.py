@@ -1,0 +1,115 @@
+"""Server-sent events of an answer, one by one, and the JSON in them.
+
+The standard's rules (https://html.spec.whatwg.org/multipage/server-sent-events.html): lines end with `\\n`, `\\r\\n` or `\\r`,
+an empty line ends an event, several `data` lines are one text, a line that begins with a colon is a comment.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import msgspec
+
+DONE = b"data: [DONE]\n\n"
+MAX_EVENT = 32 * 2**20  # bytes; the last event of /v1/responses holds the whole answer
+
+_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
+_BOM = b"\xef\xbb\xbf"
+_decode = msgspec.json.Decoder().decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Unreadable(Exception):
+    """An answer of a form in which texts cannot be told from the rest: it must not be shown."""
+
+
+class Splitter:
+    """Bytes in, cut anywhere; whole events out, each with the empty line that ends it."""
+
+    __slots__ = ("_begun", "_cr", "_tail")
+
+    def __init__(self) -> None:
+        self._tail = b""
+        self._begun = False
+        self._cr = False  # the last event ended with a \r whose \n may still come
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Raises Unreadable where an event never ends."""
+        if not data:
+            return []
+        if self._cr:
+            self._cr = False
+            data = data.removeprefix(b"\n")
+        start = max(0, len(self._tail) - 3)
+        data = self._tail + data
+        if not self._begun and len(data) >= len(_BOM):
+            self._begun = True
+            data = data.removeprefix(_BOM)
+            start = 0
+        events = []
+        begin = 0
+        while (found := _END.search(data, start)) is not None:
+            begin_next = start = found.end()
+            events.append(data[begin:begin_next])
+            begin = begin_next
+        self._tail = data[begin:] if begin else data
+        self._cr = not self._tail and data.endswith(b"\r")
+        if len(self._tail) > MAX_EVENT:
+            raise Unreadable("an event without end")
+        return events
+
+    def finish(self) -> bytes:
+        """What a stream left that ended inside an event."""
+        tail, self._tail = self._tail, b""
+        return tail
+
+
+def data_of(event: bytes) -> bytes | None:
+    """The data of an event; None where it has none (a comment, an empty line)."""
+    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2:
+        return event[6:-2]
+    lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:") or line == b"data"]
+    return b"\n".join(lines) if lines else None
+
+
+def remade(event: bytes, data: Any) -> bytes:
+    """`event` with another JSON value; its comments and other fields stay."""
+    payload = b"data: " + encode(data) + b"\n\n"
+    if event.startswith(b"data: ") and event.find(b"\n") == len(event) - 2:
+        return payload
+    others = [line for line in event.splitlines() if line and not line.startswith(b"data:") and line != b"data"]
+    return b"".join(line + b"\n" for line in others) + payload
+
+
+def event_of(data: Any) -> bytes:
+    """An event of chat and completions."""
+    return b"data: " + encode(data) + b"\n\n"
+
+
+def named(data: dict[str, Any]) -> bytes:
+    """An event of responses, named by its own `type`."""
+    return b"event: " + str(data["type"]).encode() + b"\ndata: " + encode(data) + b"\n\n"
+
+
+def decode(data: bytes) -> Any:
+    """The JSON value. Halves of a surrogate pair (`\\ud83d`) are read as they stand. Raises Unreadable."""
+    try:
+        return _decode(data)
+    except (msgspec.DecodeError, UnicodeError):
+        pass
+    except RecursionError:
+        raise Unreadable("JSON that is too deep") from None
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise Unreadable("JSON that is malformed") from None
+
+
+def encode(value: Any) -> bytes:
+    """JSON without spaces. Halves of a surrogate pair, which are no UTF-8, are escaped."""
+    try:
+        return _encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()

@@ -1,0 +1,119 @@
+"""The parts of an answer that are shown only whole: tool calls, and objects that nobody here knows.
+
+A stream's pieces of them are put together (`merge`), and judged at the end, each text in them on its own (`judged`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.guards.passage import Kind, Open
+from server.guards.places import DEEPEST, is_no_text
+from server.guards.shapes.events import Unreadable
+from server.guards.shapes.text import Text
+
+SET = frozenset(("index", "type", "id", "role", "call_id", "object"))  # said once, or said again as they are
+ARGUMENTS = frozenset(("arguments",))
+OPAQUE = frozenset(("encrypted_content", "result", "data", "expires_at"))  # images, sound, what only its maker can read
+
+
+class Blocked(Exception):
+    """A text in a nested part was blocked; `refusal` is for the client."""
+
+    def __init__(self, refusal: str) -> None:
+        super().__init__("blocked")
+        self.refusal = refusal
+
+
+class _Pieces(list[str]):
+    """A text on its way."""
+
+
+def merge(into: dict[str, Any], delta: dict[str, Any]) -> None:
+    """Put a piece to what came before, as the `openai` package does: texts are joined, items with an `index` merged. Linear."""
+    for name, value in delta.items():
+        have = into.get(name)
+        if value is None:
+            into.setdefault(name, None)
+        elif isinstance(value, str) and name not in SET:
+            if not isinstance(have, _Pieces):
+                have = into[name] = _Pieces()
+            have.append(value)
+        elif isinstance(value, dict):
+            if not isinstance(have, dict):
+                have = into[name] = {}
+            merge(have, value)
+        elif isinstance(value, list):
+            if not isinstance(have, list):
+                have = into[name] = []
+            _extend(have, value)
+        elif name not in SET or have in (None, ""):
+            into[name] = value
+
+
+def _extend(have: list[Any], more: list[Any]) -> None:
+    for item in more:
+        index = item.get("index") if isinstance(item, dict) else None
+        if not isinstance(index, int):
+            have.append(item)
+            continue
+        found = have[index] if 0 <= index < len(have) else None
+        if not isinstance(found, dict) or found.get("index") != index:
+            found = next((other for other in have if isinstance(other, dict) and other.get("index") == index), None)
+        if found is None:
+            found = {"index": index}
+            have.append(found)
+        merge(found, item)
+
+
+def merged(value: Any) -> Any:
+    """What was put together, with its texts joined and its items in the order of their `index`."""
+    if isinstance(value, _Pieces):
+        return "".join(value)
+    if isinstance(value, dict):
+        return {name: merged(item) for name, item in value.items()}
+    if isinstance(value, list):
+        items = [merged(item) for item in value]
+        if items and all(isinstance(item, dict) and isinstance(item.get("index"), int) for item in items):
+            items.sort(key=lambda item: item["index"])
+        return items
+    return value
+
+
+async def judged(value: Any, place: str, open_: Open, kind: Kind = "text", depth: int = 0) -> Any:
+    """`value` with each text in it as it may be shown; the same object where nothing changed. Raises Blocked, Unreadable."""
+    if isinstance(value, str):
+        return await one(value, place, open_, kind)
+    if depth > DEEPEST:
+        raise Unreadable("JSON that is too deep")
+    if isinstance(value, list):
+        items = [await judged(item, f"{place}[{index}]", open_, kind, depth + 1) for index, item in enumerate(value)]
+        return value if all(a is b for a, b in zip(items, value, strict=True)) else items
+    if isinstance(value, dict):
+        fields = {name: await _field(name, item, place, open_, depth) for name, item in value.items()}
+        return value if all(fields[name] is value[name] for name in fields) else fields
+    return value
+
+
+async def _field(name: str, value: Any, place: str, open_: Open, depth: int) -> Any:
+    if name in OPAQUE or (isinstance(value, str) and (name == "index" or tells_nothing(place, name, value))):
+        return value
+    return await judged(value, f"{place}.{name}", open_, "arguments" if name in ARGUMENTS else "text", depth + 1)
+
+
+def tells_nothing(place: str, name: str, value: str) -> bool:
+    """Whether a string is an id, a type, or the name of a tool that looks like one."""
+    return is_no_text(place, "type" if name == "name" else name, value)
+
+
+async def one(value: str, place: str, open_: Open, kind: Kind = "text") -> str:
+    """A text that is there as a whole; the same object where it did not change. Raises Blocked."""
+    if not value:
+        return value
+    text = Text(open_, place, kind)
+    shown = await text.feed(value)
+    if not text.blocked:
+        shown += await text.finish()
+    if text.blocked:
+        raise Blocked(text.passage.refusal)
+    return value if shown == value else shown

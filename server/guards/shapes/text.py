@@ -1,0 +1,106 @@
+"""One text of an answer on its way through its passage."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from typing import TYPE_CHECKING
+
+from server.guards.passage import Kind, Open
+
+if TYPE_CHECKING:
+    from server.guards.shapes.tokens import Tape
+
+
+class Text:
+    """Pieces in, what may be shown out. Halves of a surrogate pair that come in two pieces are put together first.
+
+    With a `tape` what goes in is noted there, for the logprobs of its tokens; with `offsets` `shift` can be asked.
+    """
+
+    __slots__ = ("_carry", "_marks", "_offsets", "fed", "finished", "out", "passage", "tape")
+
+    def __init__(self, open_: Open, place: str, kind: Kind = "text", tape: Tape | None = None, offsets: bool = False) -> None:
+        self.passage = open_(place, kind)
+        self.tape = tape
+        self.fed = 0  # characters
+        self.out = 0
+        self.finished = False
+        self._carry = ""
+        self._offsets = offsets
+        self._marks: tuple[list[int], list[int]] = ([0], [0])  # (released, out) after each step that let something go
+
+    @property
+    def blocked(self) -> bool:
+        return self.passage.blocked
+
+    @property
+    def held(self) -> bool:
+        """Whether something of it has neither been given out nor been cut."""
+        return not self.finished and (self.fed > self.passage.released or bool(self._carry))
+
+    async def feed(self, piece: str) -> str:
+        if self._carry:
+            piece = _paired(self._carry + piece)
+            self._carry = ""
+        if piece and "\ud800" <= piece[-1] <= "\udbff":
+            self._carry = piece[-1]
+            piece = piece[:-1]
+        if not piece:
+            return ""
+        self.fed += len(piece)
+        if self.tape is not None:
+            self.tape.add(self, piece)
+        return self._note(await self.passage.feed(piece))
+
+    async def finish(self) -> str:
+        """The rest. Nothing where it is finished already."""
+        if self.finished:
+            return ""
+        out = ""
+        if self._carry:
+            piece, self._carry = self._carry, ""
+            self.fed += 1
+            if self.tape is not None:
+                self.tape.add(self, piece)
+            out = self._note(await self.passage.feed(piece))
+        self.finished = True
+        if self.blocked:
+            return out
+        return out + self._note(await self.passage.finish())
+
+    def _note(self, out: str) -> str:
+        self.out += len(out)
+        if not self._offsets:
+            return out
+        released, outs = self._marks
+        if self.passage.released > released[-1]:
+            released.append(self.passage.released)
+            outs.append(self.out)
+        return out
+
+    def shift(self, at: int) -> int:
+        """How much further on the character `at` of what came in stands in what went out, less than nothing where cuts were longer.
+
+        Exact but for characters between two cuts that were decided in the same step.
+        """
+        released, outs = self._marks
+        step = bisect_right(released, at)
+        if step == len(released) or not self._cut_between(released[step - 1], at):
+            return outs[step - 1] - released[step - 1]
+        return outs[step] - released[step]
+
+    def _cut_between(self, start: int, end: int) -> bool:
+        cuts = self.passage.cuts
+        last = bisect_left(cuts, (end, -1)) - 1
+        return last >= 0 and cuts[last][1] > start
+
+    def cut(self, start: int, end: int) -> bool:
+        """Whether something of [start, end) was cut; of an empty span, whether it lies inside a cut."""
+        return self._cut_between(start, max(end, start))
+
+
+def _paired(text: str) -> str:
+    """`text` with a high and a low surrogate at its beginning made one character."""
+    if len(text) > 1 and "\udc00" <= text[1] <= "\udfff":
+        return chr(0x10000 + ((ord(text[0]) - 0xD800) << 10) + (ord(text[1]) - 0xDC00)) + text[2:]
+    return text
