@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import Any
 
 from server.guards.passage import Kind, Open
-from server.guards.shapes.choices import TELLING, ChoicesScreen, Piece, drop, drop_unknown, is_error
+from server.guards.shapes.choices import TELLING, ChoicesScreen, Piece, drop, drop_unknown, is_error, with_logs
 from server.guards.shapes.events import Unreadable, decode, encode
 from server.guards.shapes.nested import Blocked, judged, merge, merged, tells_nothing
 from server.guards.shapes.text import Text
@@ -152,7 +152,7 @@ class _Choice:
         out |= _said(said)
         if not ends and entries is None and not any(out.values()):
             return before
-        return [*before, {**piece, "delta": out, "logprobs": entries}]
+        return [*before, with_logs({**piece, "delta": out}, entries)]
 
     async def finish(self) -> list[Piece]:
         piece: Piece = {"index": self._index, "delta": {}, "logprobs": None, "finish_reason": None}
@@ -306,7 +306,7 @@ async def _whole_choice(choice: dict[str, Any], index: int, open_: Open) -> bool
         changed = changed or said != value
         message[name] = said if said or refusal is None else None
     for name, value in nested.items():
-        changed = changed or shown.get(name) is not value
+        changed = changed or shown.get(name) != value
         _put(message, name, shown.get(name))
     if refusal is not None:
         changed = True

@@ -125,7 +125,9 @@ class ChoicesScreen:
             self._running.add(index)
         if piece.get("finish_reason") is not None:
             self._running.discard(index)
-        self._steps += bool(piece.get("text") or any(value for name, value in (piece.get("delta") or {}).items() if name != "role"))
+        delta = piece.get("delta")
+        said = delta.values() if isinstance(delta, dict) and "role" not in delta else ()
+        self._steps += any(said) or bool(piece.get("text"))
         if choice.over:
             return []
         taken = await choice.take(piece)
@@ -168,6 +170,11 @@ class ChoicesScreen:
 def is_error(answer: dict[str, Any]) -> bool:
     """Whether the engine tells an error in place of an answer, or of its next piece."""
     return not answer.get("choices") and (answer.get("error") is not None or answer.get("object") == "error")
+
+
+def with_logs(piece: Piece, logprobs: dict[str, Any] | None) -> Piece:
+    """`piece` with these logprobs; without the field where there was none and there are none."""
+    return {**piece, "logprobs": logprobs} if logprobs is not None or "logprobs" in piece else piece
 
 
 def drop(chunk: dict[str, Any], names: tuple[str, ...]) -> bool:

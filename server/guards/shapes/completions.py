@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from server.guards.passage import Open
-from server.guards.shapes.choices import TELLING, ChoicesScreen, Piece, drop, drop_unknown, is_error
+from server.guards.shapes.choices import TELLING, ChoicesScreen, Piece, drop, drop_unknown, is_error, with_logs
 from server.guards.shapes.events import Unreadable, decode, encode
 from server.guards.shapes.text import Text
 from server.guards.shapes.tokens import Span, Tape, Tokens
@@ -54,7 +54,7 @@ class _Choice:
         logprobs = self._logprobs(ready, ends)
         if not ends and not shown and logprobs is None:
             return []
-        return [{**piece, "text": shown, "logprobs": logprobs}]
+        return [with_logs({**piece, "text": shown}, logprobs)]
 
     async def finish(self) -> list[Piece]:
         piece: Piece = {"index": self._index, "text": "", "logprobs": None, "finish_reason": None}
@@ -102,7 +102,7 @@ class _Choice:
     def _blocked(self, piece: Piece, shown: str) -> Piece:
         self.over = self.blocked = True
         logprobs = self._logprobs(self._ready(True), True)
-        return {**piece, "text": shown, "logprobs": logprobs, "finish_reason": "content_filter", "stop_reason": None}
+        return with_logs({**piece, "text": shown, "finish_reason": "content_filter", "stop_reason": None}, logprobs)
 
 
 def text_of(piece: Piece) -> str:

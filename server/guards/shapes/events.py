@@ -15,7 +15,7 @@ import msgspec
 DONE = b"data: [DONE]\n\n"
 MAX_EVENT = 32 * 2**20  # bytes; the last event of /v1/responses holds the whole answer
 
-_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?!\n))")
+_END = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r(?=[^\n]))")  # a last \r may be half of \r\n
 _BOM = b"\xef\xbb\xbf"
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
@@ -28,20 +28,16 @@ class Unreadable(Exception):
 class Splitter:
     """Bytes in, cut anywhere; whole events out, each with the empty line that ends it."""
 
-    __slots__ = ("_begun", "_cr", "_tail")
+    __slots__ = ("_begun", "_tail")
 
     def __init__(self) -> None:
         self._tail = b""
         self._begun = False
-        self._cr = False  # the last event ended with a \r whose \n may still come
 
     def feed(self, data: bytes) -> list[bytes]:
         """Raises Unreadable where an event never ends."""
         if not data:
             return []
-        if self._cr:
-            self._cr = False
-            data = data.removeprefix(b"\n")
         start = max(0, len(self._tail) - 3)
         data = self._tail + data
         if not self._begun and len(data) >= len(_BOM):
@@ -51,11 +47,10 @@ class Splitter:
         events = []
         begin = 0
         while (found := _END.search(data, start)) is not None:
-            begin_next = start = found.end()
-            events.append(data[begin:begin_next])
-            begin = begin_next
+            start = found.end()
+            events.append(data[begin:start])
+            begin = start
         self._tail = data[begin:] if begin else data
-        self._cr = not self._tail and data.endswith(b"\r")
         if len(self._tail) > MAX_EVENT:
             raise Unreadable("an event without end")
         return events

@@ -31,7 +31,8 @@ class Numbers:
         if self.blocked:
             return ""
         self.text += text
-        tail = OPEN_END.search(self.text, self.released)
+        start = self.text.rfind("BOMB", self.released)
+        tail = OPEN_END.search(self.text, start + 4 if start >= 0 else self.released)
         return self._release(len(self.text) if tail is None else tail.start())
 
     async def finish(self) -> str:
