@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from server.guards.policy import Guard, Policies, Policy
@@ -12,6 +13,8 @@ from server.terminal.output import print_json
 if TYPE_CHECKING:
     from server.settings import Settings
 
+WIDTH = 160  # of a table that goes into a file
+
 
 def listing(settings: Settings, *, as_json: bool) -> None:
     """Print the guards in their order: what they do, for whom, how far a stream is held back, what they need."""
@@ -21,6 +24,7 @@ def listing(settings: Settings, *, as_json: bool) -> None:
         print_json(found)
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("guard", "kind", "stage", "action", "on error", "timeout", "for", "held back", "needs")
@@ -32,11 +36,11 @@ def listing(settings: Settings, *, as_json: bool) -> None:
             guard["action"] + (f" ({guard['form']})" if guard["form"] and guard["action"] == "redact" else ""),
             guard["on_error"],
             f"{guard['timeout']:g} s",
-            ", ".join(guard["models"]) or "all",
+            escape(", ".join(guard["models"]) or "all"),
             guard["held_back"],
-            guard["needs"] or "",
+            escape(guard["needs"] or ""),
         )
-    console = Console(soft_wrap=True)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     console.print(table)
     for guard in found["guards"]:
         if guard["entities"]:
@@ -44,7 +48,7 @@ def listing(settings: Settings, *, as_json: bool) -> None:
         if guard["entities_off"]:
             console.print(f"  and where `entities` names them: {', '.join(guard['entities_off'])}", highlight=False)
     for model in found["models"]:
-        console.print(f"{model['model']}: {held(model)}", highlight=False)
+        console.print(f"{model['model']}: {held(model)}", highlight=False, markup=False)
 
 
 def held(model: dict[str, Any]) -> str:

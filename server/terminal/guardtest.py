@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from server.settings import Settings
 
 DATA = Path(package.__file__).parent / "data"
+WIDTH = 160  # of tables that go into a file
 Unit = str  # "span" or "text"
 
 
@@ -83,34 +85,37 @@ def percent(rate: float | None) -> str:
 def show(report: dict[str, Any]) -> None:
     """The tables for people."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    console = Console(soft_wrap=True)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     spans = report["unit"] == "span"
-    labelled = (
-        f"{report['spans']} labelled spans, {report['texts'] - report['positive']} clean" if spans else f"{report['positive']} positive"
+    console.print(
+        f"{report['file']}: {report['texts']} texts, {report['positive']} to be found"
+        + (f" with {report['spans']} spans" if spans else "")
+        + f", {report['texts'] - report['positive']} clean; judged as {report['side']}",
+        highlight=False,
     )
-    console.print(f"{report['file']}: {report['texts']} texts, {labelled}; side {report['side']}")
-    names = (
-        ("precision", "recall", "F1", "F1, tolerant", "covered") if spans else ("precision", "recall", "F1", "recall at 1% false positives")
-    )
-    table = Table("guard", *names, "false positives on clean", "p50 ms", "p99 ms", "ms/KiB", "errors")
+    names = ["precision", "recall", "F1", *(("F1 tolerant", "covered") if spans else ("recall at 1% FP",))]
+    table = Table("guard", *names, "FP on clean", "p50 ms", "p99 ms", "ms/KiB", "errors")
     rows = [*report["guards"].items(), *([("all together", report["all"])] if len(report["guards"]) > 1 else [])]
     for name, figures in rows:
         table.add_row(name, *_figures(figures, spans), _clean(figures["texts"]), *_times(figures["latency"]), str(figures["errors"]))
     console.print(table)
     for group in evaluate.GROUPS:
-        _show_groups(console, Table(group, "texts", *names, "false positives on clean"), report["all"].get(f"by_{group}", {}), spans)
+        _show_groups(console, Table(group, "texts", *names, "FP on clean"), report["all"].get(f"by_{group}", {}), spans)
     if spans:
         table = Table("category", "labelled", "precision", "recall", "F1")
         for name, score in report["all"]["by_category"].items():
-            table.add_row(name, str(score["tp"] + score["fn"]), *(percent(score[key]) for key in ("precision", "recall", "f1")))
+            table.add_row(escape(name), str(score["tp"] + score["fn"]), *(percent(score[key]) for key in ("precision", "recall", "f1")))
         console.print(table)
 
 
 def _show_groups(console: Console, table: Any, groups: dict[str, Any], spans: bool) -> None:
+    from rich.markup import escape
+
     for name, figures in groups.items():
-        table.add_row(name, str(figures["lines"]), *_figures(figures, spans), _clean(figures["texts"]))
+        table.add_row(escape(name), str(figures["lines"]), *_figures(figures, spans), _clean(figures["texts"]))
     if groups:
         console.print(table)
 

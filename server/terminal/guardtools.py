@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 from server.errors import ConfigError, StartError
-from server.guards.base import Tools
+from server.guards.base import Ask, Tools
 from server.guards.policy import Policies
 from server.nearest import did_you_mean
 
@@ -27,7 +27,7 @@ def names(settings: Settings) -> list[str]:
 
 def made(settings: Settings, tools: Tools | None = None) -> Policies:
     """The policies of all models. Raises ConfigError for what is wrong in `guards:` and can be told without serving."""
-    return Policies(settings.guards, tools or Tools(embedder=_embedder, served=names(settings)))
+    return Policies(settings.guards, tools or Tools(embedder=_embedders(settings, _nobody), served=names(settings)))
 
 
 def chosen(settings: Settings, model: str | None) -> str | None:
@@ -79,7 +79,7 @@ async def _asking(settings: Settings, url: str | None) -> AsyncIterator[Tools]:
             return None
 
     try:
-        yield Tools(send, count, _embedder, names(settings))
+        yield Tools(send, count, _embedders(settings, send), names(settings))
     finally:
         for client in clients.values():
             await client.aclose()
@@ -95,14 +95,31 @@ def _client(base: str) -> Any:
     return httpx2.AsyncClient(base_url=base.rstrip("/").removesuffix("/v1"), timeout=PATIENCE, trust_env=False)
 
 
-def _embedder(section: Similarity) -> Any:
-    """As the gateway makes it, but for models that it serves itself. Raises ConfigError."""
-    from server.cache.semantic.embedders.choose import choose
-    from server.settings import Semantic
+def _embedders(settings: Settings, send: Ask) -> Callable[[Similarity], Any]:
+    """As the gateway makes them. What they give raises ConfigError."""
 
-    return choose(
-        Semantic(embedder=section.embedder, embedder_model=section.embedder_model, embedder_key=section.embedder_key, prefix=section.prefix)
-    )
+    def make(section: Similarity) -> Any:
+        from server.cache.semantic.embedders.base import EmbedderDown, Post
+        from server.cache.semantic.embedders.choose import choose
+        from server.settings import Semantic
+
+        def post(name: str) -> Post:
+            async def ask(body: bytes) -> bytes:
+                answer = await send(name, "/v1/embeddings", body)
+                if answer is None:
+                    raise EmbedderDown(f"the model '{name}' gives no embedding")
+                return answer
+
+            return ask
+
+        asked = {key: getattr(section, key) for key in ("embedder", "embedder_model", "embedder_key", "prefix")}
+        return choose(Semantic(**asked), names(settings), post)
+
+    return make
+
+
+async def _nobody(model: str, path: str, body: bytes) -> None:
+    return None
 
 
 def nothing_to_do(settings: Settings) -> None:

@@ -33,10 +33,18 @@ def over_upstreams(settings: Settings, urls: list[str], model: str | None) -> Se
 
 
 def run(settings: Settings, *, as_json: bool) -> int:
-    """Start the stack, print the ready block once every engine is ready, and stay until it ends. Returns the exit code."""
+    """Start the stack, print the ready block once every engine is ready, and stay until it ends. Returns the exit code.
+
+    Raises ConfigError.
+    """
     import asyncio
 
     from server.supervisor import Supervisor
+
+    if settings.guards:
+        from server.terminal import guardtools
+
+        guardtools.made(settings)  # what is wrong in the list is told before anything starts
 
     def ready() -> None:
         tasks = {name: engine.task for name, engine in stack.state.engines.items()}
