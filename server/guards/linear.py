@@ -1,0 +1,152 @@
+"""Where rules match in a text, and from where on they still may: in linear time, by RE2.
+
+Of all matches the leftmost is taken; of several that begin at one character, that of the rule that is listed first. A
+match that is longer than `longest` is none, so that what is held back of a stream is bounded whatever the pattern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from server.errors import ConfigError
+from server.guards.expressions import Expression, read
+
+STEP = 4096  # characters searched at once: RE2 is given UTF-8, and a large text would be encoded for each match anew
+MEMORY = 8 * 2**20  # bytes that one compiled expression may take
+LONGEST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`pattern` as Python's `re` reads it; what that may hold is said in expressions.py."""
+
+    pattern: str
+    name: str
+    ignore_case: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Characters [start, end) of the text, by the rule called `name`."""
+
+    start: int
+    end: int
+    name: str
+
+
+Accept = Callable[[Hit, str], bool]
+
+
+class Rules:
+    """Raises ConfigError for a pattern that is none, takes more than linear time or too much memory."""
+
+    def __init__(self, rules: Sequence[Rule], longest: int = LONGEST) -> None:
+        self.rules = list(rules)
+        self.longest = longest
+        read_out = [(rule, read(rule.pattern, rule.ignore_case)) for rule in rules]
+        self._any = _compile("|".join(f"(?:{e.whole})" for _, e in read_out), self.rules) if rules else None
+        self._each = [(rule.name, _anchored(e, [rule]), e.before, e.before_needed) for rule, e in read_out]
+        self._before = {e.before: _compile(f"\\A(?:{e.before})", self.rules) for _, e in read_out if e.before is not None}
+        self._open = _openings([(rule, e) for rule, e in read_out])
+        self.reach = min(longest, max((e.longest for _, e in read_out), default=0)) + 1
+
+    def find(self, text: str, start: int = 0, accept: Accept | None = None) -> Iterator[Hit]:
+        """Matches that begin at or after `start`, in order, none over another.
+
+        A match that `accept` refuses counts as none: one that begins at the same character by a later rule, or later, is looked for.
+        """
+        if self._any is None:
+            return
+        size, at = len(text), start
+        while at < size:
+            low = max(0, at - 1)  # one character of context, for ^ and \\b
+            stop = min(size, at + STEP)
+            found = self._any.search(text[low : min(size, stop + self.longest + 1)], at - low)
+            if found is None or low + found.start() >= stop:
+                at = stop
+                continue
+            at = low + found.start()
+            hit = self._at(text, at, accept)
+            if hit is None:
+                at += 1
+            else:
+                yield hit
+                at = hit.end
+
+    def _at(self, text: str, at: int, accept: Accept | None) -> Hit | None:
+        low = max(0, at - 1)
+        part = text[low : at + self.longest + 1]
+        for name, expression, before, needed in self._each:
+            if before is not None and ((at == 0 and needed) or (at > 0 and self._before[before].search(text[at - 1]) is None)):
+                continue
+            found = expression.match(part, at - low)
+            if found is None:
+                continue
+            hit = Hit(at, low + found.end(1), name)
+            if 0 < hit.end - at <= self.longest and (accept is None or accept(hit, text)):
+                return hit
+        return None
+
+    def alive(self, text: str, start: int = 0) -> int:
+        """The first character from `start` on at which a match may still begin or change, whatever follows; else len(text)."""
+        size = len(text)
+        low = max(start, size - self.longest - 1)
+        if low >= size:
+            return size
+        first = size
+        context = min(low, 1)
+        part = text[low - context :]
+        for reads_before, here, later in self._open:
+            found = here.search(part, context) if here is not None and not (reads_before and context) else None
+            if found is not None:
+                first = min(first, low - context + found.start())
+                if reads_before:
+                    continue
+            if reads_before:
+                found = later.search(part)
+                if found is not None:
+                    first = min(first, low - context + found.start() + 1)
+        return first
+
+
+def _anchored(expression: Expression, rules: Sequence[Rule]) -> Any:
+    behind = ""
+    if expression.behind is not None:
+        behind = f"(?:{expression.behind})" if expression.behind_needed else f"(?:{expression.behind}|\\z)"
+    return _compile(f"({expression.whole}){behind}", rules)
+
+
+def _openings(read_out: Sequence[tuple[Rule, Expression]]) -> list[tuple[bool, Any, Any]]:
+    """For each condition on the character before: (whether there is one, expression of an opening here, of one behind such a character).
+
+    No groups: RE2 finds the place of a whole match much faster than that of a part.
+    """
+    by_condition: dict[tuple[str | None, bool], list[tuple[Rule, Expression]]] = {}
+    for rule, expression in read_out:
+        by_condition.setdefault((expression.before, expression.before_needed), []).append((rule, expression))
+    found = []
+    for (before, needed), members in by_condition.items():
+        rules = [rule for rule, _ in members]
+        prefixes = "|".join(f"(?:{e.prefixes})" for _, e in members)
+        if before is None:
+            found.append((False, _compile(f"(?:{prefixes})\\z", rules), None))
+        else:
+            here = None if needed else _compile(f"\\A(?:{prefixes})\\z", rules)
+            found.append((True, here, _compile(f"{before}(?:{prefixes})\\z", rules)))
+    return found
+
+
+def _compile(expression: str, rules: Sequence[Rule]) -> Any:
+    import re2
+
+    options = re2.Options()
+    options.max_mem = MEMORY
+    options.log_errors = False
+    try:
+        return re2.compile(expression, options)
+    except re2.error as error:
+        said = error.args[0].decode("utf-8", "replace") if error.args and isinstance(error.args[0], bytes) else str(error)
+        shown = rules[0].pattern[:60] if len(rules) == 1 else f"{len(rules)} patterns together"
+        raise ConfigError(f"the pattern '{shown}' cannot be compiled ({said[:80]}): use smaller counts, or fewer alternatives.") from None
