@@ -5,6 +5,8 @@ Prompts (1,000 characters) and answers are ordinary text in English and in Korea
 pace where the first token is timed, as fast as they can where throughput is. The gateways have one core, mock and client
 another; in each round every subject is measured once, in alternating order, and differences are taken within a round.
 Every stream is checked to have the text that the engine sent, to the character.
+
+What the guards find in the texts that come with the project, and their time on 1 KiB of clean text, is `sllm guard test`'s.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import gc
 import json
 import re
 import shlex
+import subprocess
 import sys
 import tempfile
 import time
@@ -30,7 +33,7 @@ from benchmarks.gateway import DATA_DIR, NO_CACHE, OURS, PACKAGES, start, start_
 from benchmarks.load import Check, Target, check_answer, load
 from benchmarks.processes import TICKS, Server, fetch, machine_ticks, on_cores, own_cpu_seconds, said_plainly
 from benchmarks.prose import text, tokens
-from benchmarks.provenance import provenance, result_file, shown
+from benchmarks.provenance import ROOT, provenance, result_file, shown
 from benchmarks.scenarios import Subject, order
 from benchmarks.stats import percentile, ratios, spread
 
@@ -42,6 +45,13 @@ _RULES = (
 _PII = "{name: personal-data, kind: pii}, {name: secrets, kind: secrets}"
 LISTS = {OFF: "[]", RULES: f"[{_RULES}]", PII: f"[{_PII}]", ALL: f"[{_RULES}, {_PII}]"}
 PROMPT = 1000  # characters
+TOLD = {  # texts of the project -> the list that is measured on them, of configs/guards
+    "pii": "korean-pii.yaml",
+    "pii_unseen": "korean-pii.yaml",
+    "injection": "injection.yaml",
+}
+KIB = 1024  # bytes of UTF-8
+MOST_MS = {"words": 0.1, "size": 0.1, "personal-data and secrets": 0.5}  # for 1 KiB
 CONTENT = re.compile(rb'"content": ?"[^"]')  # the first bytes that a reader sees something of
 
 
@@ -131,6 +141,37 @@ async def measure(scenario: Scenario, subject: Subject, number: int, seconds: fl
     }
 
 
+def told(texts: str, config: str, cores: set[int]) -> dict[str, Any]:
+    """What `sllm guard test` says. Raises RuntimeError."""
+    command = [sys.executable, "-m", "sllm", "guard", "test", texts, "--config", config, "--json"]
+    with on_cores(cores):
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    try:
+        report: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        report = {"error": {"message": done.stderr[-500:]}}
+    if done.returncode != 0 or "error" in report:
+        raise RuntimeError(f"sllm guard test {texts}: {report.get('error', {}).get('message', done.stderr[-500:])}")
+    return report
+
+
+def one_kib(folder: Path, cores: set[int]) -> dict[str, dict[str, float]]:
+    """language -> guard -> milliseconds for 1 KiB of clean text, the median of many texts."""
+    (folder / "all.yaml").write_text(f"guards: {LISTS[ALL]}\n", encoding="utf-8")
+    (folder / "pii.yaml").write_text(f"guards: {LISTS[PII]}\n", encoding="utf-8")
+    found: dict[str, dict[str, float]] = {}
+    for language in ("en", "ko"):
+        whole = text(language, 4000)
+        texts = [whole[start:].encode()[:KIB].decode(errors="ignore") for start in range(0, 200, 2)]
+        file = folder / f"{language}.jsonl"
+        file.write_text("\n".join(json.dumps({"text": each, "label": "clean"}) for each in texts), encoding="utf-8")
+        each = told(str(file), str(folder / "all.yaml"), cores)["guards"]
+        together = told(str(file), str(folder / "pii.yaml"), cores)["all"]
+        found[language] = {name: figures["latency"]["p50_ms"] for name, figures in each.items()}
+        found[language]["personal-data and secrets"] = together["latency"]["p50_ms"]
+    return found
+
+
 def summary(rounds: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """One row a scenario and list of guards: what the guards add, or the ratio, over none; median, low and high of the rounds."""
     rows: list[dict[str, Any]] = []
@@ -181,6 +222,20 @@ def show(report: dict[str, Any], console: Console) -> None:
             f"{row['elsewhere']:.2f}",
         )
     console.print(table)
+    for language, guards in report["one_kib_ms"].items():
+        shown_ms = ", ".join(
+            f"{name} {ms:.3f} ms" + (" [red](goal missed)[/]" if ms > MOST_MS.get(name, ms) else "") for name, ms in guards.items()
+        )
+        console.print(f"1 KiB of clean text, {language}: {shown_ms}")
+    for name, found in report["told"].items():
+        figures = found["all"]
+        rates = figures["exact"] if "exact" in figures else figures["texts"]
+        false = figures["texts"]["false_positive_rate"]
+        at = figures["texts"].get("at_1_percent", {}).get("recall")
+        console.print(
+            f"{name}: precision {rates['precision']:.4f}, recall {rates['recall']:.4f}, F1 {rates['f1']:.4f}, "
+            f"false positives {false:.2%}" + (f", recall at 1% false positives {at:.1%}" if at is not None else "")
+        )
 
 
 def main(
@@ -192,6 +247,7 @@ def main(
     gateway_core: Annotated[int, typer.Option(help="Core of the gateways.")] = 0,
     client_core: Annotated[int, typer.Option(help="Core of the mock engine and the load client.")] = 1,
     log: Annotated[str | None, typer.Option(help="File for what the gateways print; else /dev/null.")] = None,
+    texts: Annotated[bool, typer.Option(help="Also test the guards on labelled texts, and on 1 KiB of clean text.")] = True,
     out: Annotated[Path | None, typer.Option(help="JSON file of the report; by default a dated one in benchmarks/results/guards.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -224,6 +280,8 @@ def main(
                 "subjects": {subject.name: subject.setup for subject in subjects},
             },
             "summary": summary(found),
+            "one_kib_ms": one_kib(Path(stack.enter_context(tempfile.TemporaryDirectory())), {gateway_core}) if texts else {},
+            "told": {name: told(name, f"configs/guards/{config}", {gateway_core}) for name, config in TOLD.items()} if texts else {},
             "memory": {subject.name: subject.memory() for subject in subjects},
             "rounds": found,
         }
