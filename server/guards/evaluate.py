@@ -1,7 +1,8 @@
 """What a list of guards finds in labelled texts, and how long each guard takes: `sllm guard test`.
 
 A line of the file is one text: `{"text": ..., "spans": [[start, end, category], ...]}` or `{"text": ..., "label": "attack"}`;
-`class` and `language` group the figures where they are there.
+`class`, `language` and `half` group the figures where they are there. Where some texts are of the `tune` half and others of the
+`held-out` one, the threshold that the former ask for is judged on the latter.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from server.guards.view import View
 CLEAN = frozenset(("benign", "clean", "safe", "ok", "pass", "negative", "normal", "no", "none", "false", "0", ""))
 FALSE_POSITIVES = 0.01  # at which recall is told where guards give scores
 REPEATS = 3  # a detector judges each text so often; the fastest counts
-GROUPS = ("class", "language")
+GROUPS = ("class", "language", "half")
 PLACE: dict[Side, tuple[str, str]] = {"input": ("messages[0].content", "user"), "output": ("choices[0].message.content", "assistant")}
 
 
@@ -203,7 +204,25 @@ def _report(lines: Sequence[Line], said: Sequence[Seen]) -> dict[str, Any]:
                 groups[line.groups[name]].append((line, seen))
         if groups:
             report[f"by_{name}"] = {key: _group(some) for key, some in sorted(groups.items())}
+    if held_out := _held_out(both):
+        report["held_out"] = held_out
     return report
+
+
+def _held_out(both: Sequence[tuple[Line, Seen]]) -> dict[str, float] | None:
+    """Recall and false positives of the held-out texts at the threshold that the others want for 1% of false positives."""
+    tune, judged = ([(s.score, x.positive) for x, s in both if x.groups.get("half") == half] for half in ("tune", "held-out"))
+    if not any(0 < seen.score < 1 for _, seen in both) or (at := scores.recall_at(tune, FALSE_POSITIVES)) is None:
+        return None
+    positives, threshold = sum(positive for _, positive in judged), at[2]
+    found = [positive for score, positive in judged if score >= threshold]
+    if not 0 < positives < len(judged):
+        return None
+    return {
+        "threshold": round(threshold, 4),
+        "recall": round(sum(found) / positives, 4),
+        "false_positive_rate": round((len(found) - sum(found)) / (len(judged) - positives), 5),
+    }
 
 
 def _group(some: Sequence[tuple[Line, Seen]]) -> dict[str, Any]:

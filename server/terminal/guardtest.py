@@ -102,6 +102,13 @@ def show(report: dict[str, Any]) -> None:
     for name, figures in rows:
         table.add_row(name, *_figures(figures, spans), _clean(figures["texts"]), *_times(figures["latency"]), str(figures["errors"]))
     console.print(table)
+    for name, figures in rows:
+        if at := figures.get("held_out"):
+            console.print(
+                f"{name}: at {at['threshold']:.3f}, chosen on the tune half for 1% of false positives, the held-out half has "
+                f"recall {percent(at['recall'])} and {percent(at['false_positive_rate'])} of false positives",
+                highlight=False,
+            )
     for group in evaluate.GROUPS:
         _show_groups(console, Table(group, "texts", *names, "FP on clean"), report["all"].get(f"by_{group}", {}), spans)
     if spans:

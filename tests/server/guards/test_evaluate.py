@@ -141,6 +141,18 @@ def test_a_judge_is_measured_by_texts_and_by_its_scores(side: Side):
     assert "exact" not in report["guards"]["j"]
 
 
+def test_a_threshold_of_one_half_is_judged_on_the_other():
+    tune = [Line(f"tune {score}.", positive, None, {"half": "tune"}) for score, positive in ((0.9, True), (0.6, True), (0.5, False))]
+    held = [Line(f"held {score}.", positive, None, {"half": "held-out"}) for score, positive in ((0.95, True), (0.3, True), (0.7, False))]
+    figures = measure([guard("j", Thinks())], [*tune, *held])["guards"]["j"]
+    assert figures["held_out"] == {"threshold": 0.6, "recall": 0.5, "false_positive_rate": 1.0}
+    assert set(figures["by_half"]) == {"tune", "held-out"}
+
+
+def test_without_halves_nothing_is_held_out():
+    assert "held_out" not in measure([guard("j", Thinks())], SCORED)["guards"]["j"]
+
+
 def test_an_answer_is_judged_sentence_by_sentence():
     judge = Thinks()
     measure([guard("j", judge, "output")], [Line("The first sentence 0.1. The second one is 0.7.", True)], "output")
