@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from server.guards.passage import Open
-from server.guards.shapes import chat, completions, responses
+from server.guards.shapes import chat, completions, response_events, responses
 from server.guards.shapes.choices import choices_of
 from server.guards.shapes.events import Unreadable
 
@@ -33,7 +33,7 @@ class _Screen(Protocol):
 SCREENS: dict[str, Callable[[Open, bool, int], _Screen]] = {
     "/v1/chat/completions": chat.screen,
     "/v1/completions": completions.screen,
-    "/v1/responses": responses.screen,
+    "/v1/responses": response_events.screen,
 }
 WHOLE: dict[str, Callable[[bytes, Open], Awaitable[bytes]]] = {
     "/v1/chat/completions": chat.whole,

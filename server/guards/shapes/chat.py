@@ -23,7 +23,7 @@ from server.guards.shapes.choices import TELLING, ChoicesScreen, Piece, drop, dr
 from server.guards.shapes.events import Unreadable, decode, encode
 from server.guards.shapes.nested import Blocked, judged, merge, merged, tells_nothing
 from server.guards.shapes.text import Text
-from server.guards.shapes.tokens import Tape, Tokens
+from server.guards.shapes.tokens import Tape, Tokens, token_of
 
 TWINS = ("reasoning", "reasoning_content")  # two names for the same; engines that write both write the same
 RANK = {"content": 1, "refusal": 2}  # all others are thoughts: 0
@@ -235,19 +235,6 @@ def add_logs(logs: dict[str, Tokens], logprobs: Any) -> dict[str, Any]:
         for entry in entries:
             log.add(token_of(entry), entry)
     return known
-
-
-def token_of(entry: Any) -> str:
-    """The text of a token; with U+FFFD where its bytes are no whole characters. Raises Unreadable."""
-    token = entry.get("token") if isinstance(entry, dict) else None
-    if not isinstance(token, str):
-        raise Unreadable("logprobs without a token")
-    if token.startswith(("bytes:", "\\x")) and isinstance(entry.get("bytes"), list):
-        try:
-            return bytes(entry["bytes"]).decode(errors="replace")
-        except (TypeError, ValueError):
-            raise Unreadable("a token whose bytes are none") from None
-    return token
 
 
 NESTED_FIRST = ("function_call", "tool_calls")

@@ -14,15 +14,21 @@ from server.guards.shapes.text import Text
 
 SET = frozenset(("index", "type", "id", "role", "call_id", "object"))  # said once, or said again as they are
 ARGUMENTS = frozenset(("arguments",))
-OPAQUE = frozenset(("encrypted_content", "result", "data", "expires_at"))  # images, sound, what only its maker can read
+OPAQUE = frozenset(
+    ("encrypted_content", "result", "partial_image_b64", "data", "expires_at")
+)  # images, sound, what only its maker can read
+
+
+Memo = dict[tuple[str, Kind], str]  # texts that were judged -> what may be shown of them
 
 
 class Blocked(Exception):
-    """A text in a nested part was blocked; `refusal` is for the client."""
+    """A text was blocked; `refusal` is for the client, `shown` what is left of the part that it stands in, if anything."""
 
-    def __init__(self, refusal: str) -> None:
+    def __init__(self, refusal: str, shown: Any = None) -> None:
         super().__init__("blocked")
         self.refusal = refusal
+        self.shown = shown
 
 
 class _Pieces(list[str]):
@@ -80,25 +86,28 @@ def merged(value: Any) -> Any:
     return value
 
 
-async def judged(value: Any, place: str, open_: Open, kind: Kind = "text", depth: int = 0) -> Any:
-    """`value` with each text in it as it may be shown; the same object where nothing changed. Raises Blocked, Unreadable."""
+async def judged(value: Any, place: str, open_: Open, kind: Kind = "text", memo: Memo | None = None, depth: int = 0) -> Any:
+    """`value` with each text in it as it may be shown; the same object where nothing changed. Raises Blocked, Unreadable.
+
+    A text that is in `memo` is not judged again.
+    """
     if isinstance(value, str):
-        return await one(value, place, open_, kind)
+        return await one(value, place, open_, kind, memo)
     if depth > DEEPEST:
         raise Unreadable("JSON that is too deep")
     if isinstance(value, list):
-        items = [await judged(item, f"{place}[{index}]", open_, kind, depth + 1) for index, item in enumerate(value)]
+        items = [await judged(item, f"{place}[{index}]", open_, kind, memo, depth + 1) for index, item in enumerate(value)]
         return value if all(a is b for a, b in zip(items, value, strict=True)) else items
     if isinstance(value, dict):
-        fields = {name: await _field(name, item, place, open_, depth) for name, item in value.items()}
+        fields = {name: await _field(name, item, place, open_, memo, depth) for name, item in value.items()}
         return value if all(fields[name] is value[name] for name in fields) else fields
     return value
 
 
-async def _field(name: str, value: Any, place: str, open_: Open, depth: int) -> Any:
-    if name in OPAQUE or (isinstance(value, str) and (name == "index" or tells_nothing(place, name, value))):
+async def _field(name: str, value: Any, place: str, open_: Open, memo: Memo | None, depth: int) -> Any:
+    if name in OPAQUE or (isinstance(value, str) and tells_nothing(place, name, value)):
         return value
-    return await judged(value, f"{place}.{name}", open_, "arguments" if name in ARGUMENTS else "text", depth + 1)
+    return await judged(value, f"{place}.{name}", open_, "arguments" if name in ARGUMENTS else "text", memo, depth + 1)
 
 
 def tells_nothing(place: str, name: str, value: str) -> bool:
@@ -106,14 +115,19 @@ def tells_nothing(place: str, name: str, value: str) -> bool:
     return is_no_text(place, "type" if name == "name" else name, value)
 
 
-async def one(value: str, place: str, open_: Open, kind: Kind = "text") -> str:
+async def one(value: str, place: str, open_: Open, kind: Kind = "text", memo: Memo | None = None) -> str:
     """A text that is there as a whole; the same object where it did not change. Raises Blocked."""
     if not value:
         return value
+    if memo is not None and (value, kind) in memo:
+        return memo[value, kind]
     text = Text(open_, place, kind)
     shown = await text.feed(value)
     if not text.blocked:
         shown += await text.finish()
     if text.blocked:
         raise Blocked(text.passage.refusal)
-    return value if shown == value else shown
+    shown = value if shown == value else shown
+    if memo is not None:
+        memo[value, kind] = shown
+    return shown

@@ -15,6 +15,7 @@ import re
 from collections import deque
 from typing import Any
 
+from server.guards.shapes.events import Unreadable
 from server.guards.shapes.text import Text
 
 MAX_AHEAD = 2**20  # characters of a stream's text without tokens; tokens that come later than that are dropped
@@ -54,6 +55,15 @@ class Tape:
         if self._limit is not None and self._size > self._limit:
             self.lost = True
             self._pieces.clear()
+
+    @classmethod
+    def of(cls, text: Text, value: str) -> Tape:
+        """Of a text that went through its passage before."""
+        tape = cls(limit=None)
+        tape._segments.append((0, text, 0))
+        tape._pieces.append(value)
+        tape._end = len(value)
+        return tape
 
     def load(self) -> None:
         """Make what was added known to the methods below."""
@@ -97,6 +107,19 @@ class Tape:
             until = self._segments[index + 1][0] if index + 1 < len(self._segments) else end
             spans.append((text, before + max(start, begin) - begin, before + min(end, until) - begin))
         return spans
+
+
+def token_of(entry: Any) -> str:
+    """The text of an entry's token; with U+FFFD where its bytes are no whole characters. Raises Unreadable."""
+    token = entry.get("token") if isinstance(entry, dict) else None
+    if not isinstance(token, str):
+        raise Unreadable("logprobs without a token")
+    if token.startswith(("bytes:", "\\x")) and isinstance(entry.get("bytes"), list):
+        try:
+            return bytes(entry["bytes"]).decode(errors="replace")
+        except (TypeError, ValueError):
+            raise Unreadable("a token whose bytes are none") from None
+    return token
 
 
 class Tokens:
