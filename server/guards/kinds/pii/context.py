@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-BEFORE = 40  # characters before a number that are read
-AFTER = 16  # and after it
+AFTER = 16  # characters after a number that are read
 
 # Between a label and its number: `전화번호는 `, `"phone": "`, `| 연락처 | `, `order no. #`
 _JOIN = (
@@ -20,7 +19,7 @@ def _words(korean: str, english: str) -> str:
 
 _OTHER = _words(
     "주문|송장|운송|배송|택배|등기|바코드|품번|품목|모델|시리얼|일련|제품|상품|제조|로트|접수|예약|문서|특허|출원|판례|사건|버전|재고|부품"
-    "|법인|거래|승인|결제|영수증|세금계산서|관리|사번|학번|군번|쿠폰|복권|당첨|좌표|위도|경도|금액|가격|매출|합계|총액|조회수|타임스탬프|허가|인증|신고|공고|관리번호",
+    "|법인|거래|승인|결제(?! ?수단)|영수증|세금계산서|관리|사번|학번|군번|쿠폰|복권|당첨|좌표|위도|경도|금액|가격|매출|합계|총액|조회수|타임스탬프|허가|인증|신고|공고|관리번호",
     "order|tracking|invoice|serial|part|model|product|barcode|parcel|shipment|timestamp|version|build|commit|doi|case|ticket|patent|lot|batch"
     "|isbn|issn|ean|upc|gtin|sku|s/n|p/n|item|transaction|reference|ref|receipt|coupon|page|port|epoch|lat|lon|price|total|asin|imei|vin|article",
 )
@@ -35,16 +34,14 @@ def words(korean: str, english: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 PHONE = words(
-    "전화|연락|휴대|핸드폰|폰|모바일|문자|팩스|콜|카톡|텔|고객센터|대표번호|문의|통화|☎|📞|📱|☏",
+    "전화|연락|휴대|핸드폰|(?<![쿠])폰|모바일|문자|팩스|콜|카톡|텔|고객센터|대표번호|문의|통화|☎|📞|📱|☏",
     "fax|(?:tele)?phones?|tel|mobile|cell|call|contact|whatsapp|text|dial|hp|reach|sms|ring|hotline|voicemail|line",
 )
 RESIDENT = words("주민|외국인|거소|민증|신분증|등록번호", "resident|rrn|frn|arc|alien|foreigner|registration|jumin|national id|ssn")
 CORPORATE = words("법인", "corporate|corporation")
 BUSINESS = words("사업자|상호|세금계산서|공급자", "business|brn|company registration|tax id|vat")
 LICENCE = words("면허", "licen[cs]e|driver|drivers|driving")
-BANK_NAMES = (
-    "국민|신한|우리|하나|기업|농협|수협|신협|새마을금고|새마을|우체국|카카오|토스|케이뱅크|산업|씨티|제일|부산|대구|아이엠|광주|전북|경남|제주|저축"
-)
+BANK_NAMES = "국민|신한|우리|하나|기업|농협|수협|신협|새마을금고|새마을|우체국|카카오|토스|케이뱅크|산업|씨티|제일|부산|대구|아이엠|광주|전북|경남|제주|저축"
 ACCOUNT = words(
     rf"계좌|입금|송금|이체|예금|통장|환불|납부|(?:{BANK_NAMES})(?:은행|뱅크)|농협|신협|수협|새마을금고|우체국|카카오뱅크|토스뱅크|토스|케이뱅크|은행|뱅크"
     r"|\bkb|\bibk|\bnh|\bsc제일|국민|신한|하나|기업",
@@ -53,7 +50,7 @@ ACCOUNT = words(
 ACCOUNT_AFTER = re.compile(
     rf"^[\s\"'`),.|/]*(?:\(\s*)?(?:(?:{BANK_NAMES})(?:은행|뱅크|중앙회)?(?![가-힣])|농협|신협|계좌|통장|예금주|(?:으?로|에|앞으로)\s*(?:입금|송금|이체|보내))"
 )
-CARD = words("카드|신용|체크|결제수단", "card|visa|mastercard|amex|credit|debit|cc|pan|payment")
+CARD = words("카드|신용|체크|결제 ?수단", "card|visa|mastercard|amex|credit|debit|cc|pan|payment")
 PASSPORT = words("여권", "passports?")
 SSN = words("사회보장|사회보험", "ssn|social security|social|ss|itin|taxpayer")
 AADHAAR = words("아드하르|आधार", "aadhaar|aadhar|uidai|uid")

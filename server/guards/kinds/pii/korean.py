@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from server.guards.finders import Hit
 from server.guards.kinds.pii import checks, context
-from server.guards.kinds.pii.runs import Hit, Window
+from server.guards.kinds.pii.runs import Window
 
 _PLAIN = frozenset("- ./_~")  # what people put between the two halves
+_SHAPES = ((6, 7), (6, 1, 6), (2, 2, 2, 7), (2, 2, 2, 1, 6))
 _REGIONS = range(11, 29)  # of licences: 11 Seoul to 28 Gyeonggi north
 
 
@@ -30,7 +32,7 @@ def resident(window: Window) -> Hit | None:
     if shape == (13,) or window.has_leet:
         if window.is_cut_out or window.has_leet > 4:
             return None
-    elif not (window.is_alone or (shape == (6, 7) and not window.is_cut_out)):
+    elif not (window.is_alone if shape in _SHAPES or window.is_spread else window.is_whole_run) and not (shape == (6, 7) and not window.is_cut_out):
         return None
     return Hit(window.start, window.end, "foreigner_number" if seventh in "5678" else "resident_number", 0.98)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from server.guards.finders import Hit
 from server.guards.kinds.pii import checks, context
-from server.guards.kinds.pii.runs import Hit, Window
+from server.guards.kinds.pii.runs import Window
 
 _CARD_SHAPES = ((4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3))
 
@@ -26,7 +27,7 @@ def card(window: Window) -> Hit | None:
     elif len(shape) == 1:
         good = context.named(before, context.CARD) or (len(digits) in (15, 16) and not context.other_near(before))
     else:
-        good = window.is_alone and (len(digits) in (15, 16) or labelled) and not window.kinds & set(",:")
+        good = window.is_alone and (labelled or (len(digits) in (15, 16) and len(shape) > 2)) and not window.kinds & set(",:")
     return Hit(window.start, window.end, "card", 0.97) if good else None
 
 
@@ -100,3 +101,9 @@ ca_sin = _labelled("ca_sin", context.SIN, ((9,), (3, 3, 3)), checks.sin)
 au_tfn = _labelled("au_tfn", context.TFN, ((9,), (3, 3, 3)), checks.tfn)
 uk_nhs = _labelled("uk_nhs", context.NHS, ((10,), (3, 3, 4)), checks.nhs, 0.9)
 pl_pesel = _labelled("pl_pesel", context.PESEL, ((11,),), checks.pesel)
+
+
+def passport(window: Window) -> Hit | None:
+    """Passport number: 123456789, as the USA and others have it."""
+    good = window.shape == (9,) and context.labelled(window.lower, context.PASSPORT) and not window.is_cut_out
+    return Hit(window.start, window.end, "passport", 0.8) if good else None

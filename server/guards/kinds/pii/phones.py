@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 
+from server.guards.finders import Hit
 from server.guards.kinds.pii import context
-from server.guards.kinds.pii.runs import Hit, Window, trimmed
+from server.guards.kinds.pii.runs import Window, trimmed
 
 _AREA = re.compile(r"02|0(?:3[1-3]|4[1-4]|5[1-5]|6[1-4])|070|050[2-8]|080|060|030[23]")
 _SERVICE = {
@@ -34,7 +35,7 @@ def _score(window: Window) -> float:
     if digits.startswith("01"):
         return _mobile(window)
     if window.has_leet:
-        return 0.0
+        return _land_line(window) if window.has_leet < 4 and len(window.shape) == 3 else 0.0
     if window.plus:
         return _international(window)
     if digits.startswith(("82", "0082")):
@@ -62,16 +63,11 @@ def _mobile(window: Window) -> float:
     if shape in ((3, 4, 4), (3, 3, 4), (3, 8), (3, 7), (7, 4)):
         return 0.96 if window.kinds - _LOUD or not context.other_near(before) else 0.0
     if len(shape) == 1:
-        return 0.0 if context.other_near(before) and not context.named(before, context.PHONE) else 0.95
-    return 0.94 if window.is_alone or _is_ends(window) else 0.0
+        return 0.95
+    return 0.94 if (window.is_alone and len(window.kinds) == 1) or (window.is_whole_run and len(set(digits)) > 3) else 0.0
 
 
 _GLUED = ("tel", "hp", "phone", "mobile", "fax", "t", "p", "m", "h", "cell")
-
-
-def _is_ends(window: Window) -> bool:
-    """The run is this number only."""
-    return window.first == 0 and window.last == len(window.run.groups) and len(set(window.digits)) > 3
 
 
 def _land_line(window: Window) -> float:

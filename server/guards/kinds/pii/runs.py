@@ -11,18 +11,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
-from server.guards.kinds.pii.context import AFTER, BEFORE
+from server.guards.finders import Before, Hit
+from server.guards.kinds.pii.context import AFTER
 
 LEAST, MOST = 8, 19  # digits of a window
 LONGEST = 64  # characters of a window
+MARGIN = 24  # characters before the first that counts
 
 _SPOKEN = "다시|에|의|대시|하이픈|dash"  # what is said for a hyphen
 _BETWEEN = r"(?:[^\w]|[_ㅡᅳㆍᆞ])"
 _RUN = re.compile(rf"[0-9](?:(?:{_BETWEEN}{{1,3}}| ?(?:{_SPOKEN}) ?)?[0-9])*")
-_OPEN_END = re.compile(rf"{_BETWEEN}{{0,3}}| ?(?:" + "|".join(word[: size + 1] for word in _SPOKEN.split("|") for size in range(len(word))) + ") ?")
+_OPEN_END = re.compile(
+    rf"{_BETWEEN}{{0,3}}| ?(?:" + "|".join(word[: size + 1] for word in _SPOKEN.split("|") for size in range(len(word))) + ") ?"
+)
 _BEGINS = re.compile(r"[+(]{1,2}$")
 # Letters written for digits: O1O-1234-5678. A token of them counts if a true digit is among them, or if it is a written-out 010.
 _LEET = str.maketrans("OoQIl|SBZ", "000111582")
@@ -31,14 +34,6 @@ _LEET_TOKEN = re.compile(
     r"(?<![A-Za-z0-9])(?:[OoQIl|SBZ]{0,8}[0-9][0-9OoQIl|SBZ]{0,23}|[Oo0][Il1|][Oo0](?=[^\w]{0,3}[0-9]))(?![A-Za-z0-9])"
 )
 _LEET_OPEN = re.compile(r"(?<![A-Za-z0-9])[0-9OoQIl|SBZ]{1,24}$")
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    start: int
-    end: int
-    category: str
-    score: float = 1.0
 
 
 class Window:
@@ -50,15 +45,19 @@ class Window:
         self.start, self.end = groups[0][0], groups[-1][1]
         self.shape = tuple(end - start for start, end in groups)
         self.digits = "".join(run.text[start:end] for start, end in groups)
-
-    @cached_property
-    def kinds(self) -> frozenset[str]:
-        return frozenset(self.run.kind(group) for group in range(self.first + 1, self.last))
-
-    @property
-    def is_spread(self) -> bool:
-        """Every digit alone."""
-        return len(self.shape) > 4 and max(self.shape) == 1
+        self.is_spread = len(self.shape) > 4 and max(self.shape) == 1  # every digit alone
+        kinds = [run.kind(group) for group in range(first + 1, last)]
+        if self.is_spread and len(set(kinds)) > 1:  # 0 1 0 - 1 2 3 4: what is rarer separates
+            common = max(set(kinds), key=kinds.count)
+            sizes = [1]
+            for kind in kinds:
+                if kind == common:
+                    sizes[-1] += 1
+                else:
+                    sizes.append(1)
+            self.shape = tuple(sizes)
+            kinds = [kind for kind in kinds if kind != common]
+        self.kinds = frozenset(kinds)
 
     @cached_property
     def is_alone(self) -> bool:
@@ -66,6 +65,10 @@ class Window:
         run = self.run
         left = self.first == 0 or run.kind(self.first) not in self.kinds
         return left and (self.last == len(run.groups) or run.kind(self.last) not in self.kinds)
+
+    @property
+    def is_whole_run(self) -> bool:
+        return self.first == 0 and self.last == len(self.run.groups)
 
     @cached_property
     def is_cut_out(self) -> bool:
@@ -127,7 +130,7 @@ class Window:
 class Run:
     """`text` with letters that stand for digits replaced, `raw` without; `groups` are [start, end) in both."""
 
-    def __init__(self, text: str, raw: str, start: int, end: int, before: Callable[[int], str]) -> None:
+    def __init__(self, text: str, raw: str, start: int, end: int, before: Before) -> None:
         self.text, self.raw = text, raw
         self.start, self.end = start, end
         self.before = before
@@ -161,14 +164,14 @@ class Numbers:
     """Finds what the recognisers know, from left to right; at one place the best score, then the longest."""
 
     reach = LONGEST + AFTER
-    context = BEFORE
 
     def __init__(self, recognisers: Sequence[Recogniser]) -> None:
         self.recognisers = recognisers
 
-    def find(self, text: str, start: int, floor: int, before: Callable[[int], str]) -> list[Hit]:
-        """Hits from `start` on. `floor` <= start: from where runs are read, so that what is before a number is known."""
+    def find(self, text: str, start: int, before: Before) -> list[Hit]:
+        """Hits from `start` on. Runs are read from a little before, so that what joins a number to the one before it is known."""
         found: list[Hit] = []
+        floor = max(start - MARGIN, 0)
         read = _read(text)
         done = start
         for match in _RUN.finditer(read, floor):
@@ -198,9 +201,9 @@ class Numbers:
                     best = (hit.score, window.last, hit, window.last)
         return best[2:] if best is not None else None
 
-    def alive(self, text: str, start: int, floor: int) -> int:
+    def alive(self, text: str, start: int) -> int:
         """The first character from which on a number may still begin, grow, or be told from another by what follows."""
-        size = len(text)
+        size, floor = len(text), max(start - MARGIN, 0)
         read = _read(text)
         alive = size
         for pattern in (_BEGINS, _LEET_OPEN):

@@ -1,0 +1,190 @@
+"""What finds personal data and secrets: rules with a check behind each, over two views of the text, as one detector.
+
+A rule proposes; its check decides by check digits and by the words before. Nothing after a match is read but `after`
+characters, so that a stream is held back for that only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from server.guards.base import Finding
+from server.guards.linear import Rule, Rules
+from server.guards.normal import Normal, normalise
+
+if TYPE_CHECKING:
+    from server.guards.view import View
+
+BEFORE = 40  # characters before a match that are read
+CONTEXT = 112  # that must be there: BEFORE, and room for what the normaliser reads around its first character
+
+Before = Callable[[int], str]  # a character of the text -> what stands before it, BEFORE characters of the raw text
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Characters [start, end) of the normalised text."""
+
+    start: int
+    end: int
+    category: str
+    score: float = 1.0
+
+
+Check = Callable[[str, int, int, Before], Hit | None]
+
+
+class Finder(Protocol):
+    reach: int
+
+    def find(self, text: str, start: int, before: Before) -> list[Hit]: ...
+
+    def alive(self, text: str, start: int) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """`after`: characters behind a match that the check reads."""
+
+    category: str
+    pattern: str
+    check: Check
+    ignore_case: bool = True
+    after: int = 0
+
+
+class Tokens:
+    """Finds what expressions of linear time match and their checks let stand; several may overlap."""
+
+    def __init__(self, tokens: Sequence[Token], longest: int) -> None:
+        self.tokens = tokens
+        self.all = Rules([_rule(token) for token in tokens], longest)
+        self.each = [Rules([_rule(token)], longest) for token in tokens]
+        self.after = max((token.after for token in tokens), default=0)
+        self.reach = self.all.reach + self.after
+
+    def find(self, text: str, start: int, before: Before) -> list[Hit]:
+        if not self._any(text, start):
+            return []
+        found = []
+        for token, rules in zip(self.tokens, self.each, strict=True):
+            at = start
+            for begin, end in _matches(rules, text, start):
+                if begin < at:
+                    continue
+                hit = token.check(text, begin, end, before)
+                if hit is not None:
+                    found.append(hit)
+                    at = hit.end
+        return found
+
+    def alive(self, text: str, start: int) -> int:
+        alive = self.all.alive(text, start)
+        if not self.after or not self._any(text, start):
+            return alive
+        for token, rules in zip(self.tokens, self.each, strict=True):
+            if token.after:
+                for begin, end in _matches(rules, text, start):
+                    if begin >= alive:
+                        break
+                    if end + token.after > len(text):
+                        alive = begin
+                        break
+        return alive
+
+    def _any(self, text: str, start: int) -> bool:
+        return next(iter(self.all.find(text, start)), None) is not None
+
+
+def _rule(token: Token) -> Rule:
+    return Rule(token.pattern, token.category, token.ignore_case)
+
+
+def _matches(rules: Rules, text: str, start: int) -> Iterator[tuple[int, int]]:
+    """Every match, overlapping ones too: a check may shorten one or let it go."""
+    at = start
+    while (match := next(iter(rules.find(text, at)), None)) is not None:
+        yield match.start, match.end
+        at = match.start + 1
+
+
+class Finders:
+    """A Detector. `wanted`: the categories that count; `allow`: values that do not."""
+
+    context = CONTEXT
+
+    def __init__(self, plain: Sequence[Finder], digits: Sequence[Finder], wanted: Collection[str], allow: Iterable[str]) -> None:
+        self.plain, self.digits = plain, digits
+        self.wanted = frozenset(wanted)
+        self.allow = frozenset(bare(value) for value in allow)
+        self.reach = max((finder.reach for finder in (*plain, *digits)), default=0)
+        self._last: tuple[View, int, list[Finding]] | None = None
+
+    def find(self, view: View, start: int = 0) -> list[Finding]:
+        last = self._last
+        if last is not None and last[0] is view and last[1] == start:
+            return last[2]
+        found: list[Finding] = []
+        for normal, finders in ((view.plain, self.plain), (view.digits, self.digits)):
+            if finders:
+                begin, before = normal.index(start), _before(normal, view.raw)
+                for finder in finders:
+                    for hit in finder.find(normal.text, begin, before):
+                        self._add(found, view, normal, hit)
+        merged = merge(found)
+        self._last = (view, start, merged)
+        return merged
+
+    def _add(self, found: list[Finding], view: View, normal: Normal, hit: Hit) -> None:
+        if hit.category in self.wanted and not (self.allow and bare(normal.text[hit.start : hit.end]) in self.allow):
+            found.append(Finding(normal.at(hit.start), normal.until(hit.end), hit.category, hit.score))
+
+    def alive(self, view: View, start: int = 0) -> int:
+        alive = len(view.raw)
+        for normal, finders in ((view.plain, self.plain), (view.digits, self.digits)):
+            if finders:
+                alive = min(alive, self._alive(normal, finders, start))
+        return standing(self.find(view, start), alive)
+
+    def _alive(self, normal: Normal, finders: Sequence[Finder], start: int) -> int:
+        """In raw characters. What may still be normalised otherwise is not there yet."""
+        firm = normal.index(normal.firm) if normal.firm < normal.at(len(normal.text)) else len(normal.text)
+        text = normal.text[:firm]
+        begin = min(normal.index(start), firm)
+        first = min(finder.alive(text, begin) for finder in finders)
+        return normal.at(first) if first < firm else max(normal.firm, start)
+
+
+def _before(normal: Normal, raw: str) -> Before:
+    def before(at: int) -> str:
+        return normal.text[normal.index(max(normal.at(at) - BEFORE, 0)) : at]
+
+    return before
+
+
+def standing(found: Sequence[Finding], alive: int) -> int:
+    """`alive`, or the start of what reaches over it."""
+    for finding in reversed(found):
+        if finding.start < alive < finding.end:
+            alive = finding.start
+    return alive
+
+
+def merge(found: list[Finding]) -> list[Finding]:
+    """In order, and those that overlap as one: their union, called what the surest and longest of them is."""
+    found.sort(key=lambda finding: (finding.start, -finding.end))
+    out: list[Finding] = []
+    for finding in found:
+        if out and finding.start < out[-1].end:
+            best = max(out[-1], finding, key=lambda each: (each.score, each.end - each.start))
+            out[-1] = Finding(out[-1].start, max(out[-1].end, finding.end), best.category, best.score)
+        else:
+            out.append(finding)
+    return out
+
+
+def bare(value: str) -> str:
+    """Letters and digits of a value, its disguise taken off."""
+    return "".join(character for character in normalise(value, digits=True).text.casefold() if character.isalnum())

@@ -1,0 +1,95 @@
+"""Personal data, by rule: what `kind: pii` finds.
+
+runs.py       numbers however they are separated; korean.py, phones.py, numbers.py say what they are
+tokens.py     tokens of letters and digits: e-mail, IP, IBAN, passports, what other states give out
+address.py    Korean and American addresses
+names.py      names behind a label or before a title; off by default
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from server.errors import ConfigError
+from server.guards.finders import Finders, Token, Tokens
+from server.guards.kinds.encoded import Encoded
+from server.guards.kinds.pii import address, korean, names, numbers, phones, tokens
+from server.guards.kinds.pii.runs import Numbers
+from server.nearest import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from server.guards.base import Detector, Side, Tools
+    from server.guardsettings import Pii
+
+ENTITIES: Mapping[str, bool] = {  # every category -> whether it is looked for where `entities` is empty
+    "resident_number": True,
+    "foreigner_number": True,
+    "phone": True,
+    "business_number": True,
+    "drivers_license": True,
+    "passport": True,
+    "bank_account": True,
+    "card": True,
+    "address": True,
+    "email": True,
+    "ip": True,
+    "iban": True,
+    "vehicle_plate": True,
+    "customs_code": True,
+    "crypto": True,
+    "us_ssn": True,
+    "uk_nino": True,
+    "uk_nhs": True,
+    "cn_id": True,
+    "jp_my_number": True,
+    "sg_nric": True,
+    "in_aadhaar": True,
+    "in_pan": True,
+    "ca_sin": True,
+    "au_tfn": True,
+    "br_cpf": True,
+    "es_nif": True,
+    "it_fiscal_code": True,
+    "pl_pesel": True,
+    "name": False,
+    "birth_date": False,
+    "corporate_number": False,
+    "mac": False,
+}
+
+_NUMBERS = (
+    korean.resident, korean.corporate, phones.phone, numbers.card, korean.business, korean.licence, korean.account, numbers.us_ssn, numbers.br_cpf,
+    numbers.cn_id, numbers.birth_date, numbers.passport, numbers.jp_my_number, numbers.in_aadhaar, numbers.ca_sin, numbers.au_tfn, numbers.uk_nhs,
+    numbers.pl_pesel,
+)  # fmt: skip
+_OF_NUMBERS = frozenset(ENTITIES) - {"address", "email", "ip", "iban", "vehicle_plate", "customs_code", "crypto", "mac", "name"}
+
+
+def make(settings: Pii, side: Side, tools: Tools) -> Detector:
+    """Raises ConfigError for an entity that is none."""
+    wanted = chosen(settings.entities, ENTITIES)
+    plain = [
+        finder
+        for finder in (_tokens(tokens.ON_PLAIN, wanted), _tokens(address.ON_PLAIN, wanted), _tokens(names.ON_PLAIN, wanted))
+        if finder
+    ]
+    digits = [finder for finder in (_tokens(tokens.ON_DIGITS, wanted),) if finder]
+    found = Finders(plain, [*digits, *([Numbers(_NUMBERS)] if wanted & _OF_NUMBERS else [])], wanted, settings.allow)
+    looks_inside = settings.encoded == "both" or (settings.encoded == "input" and side == "input")
+    return Encoded(found, side) if looks_inside else found
+
+
+def chosen(asked: Sequence[str], entities: Mapping[str, bool]) -> frozenset[str]:
+    """The categories that a guard looks for. Raises ConfigError."""
+    for name in asked:
+        if name not in entities:
+            raise ConfigError(f"entities: '{name}' is none: {did_you_mean(name, entities)}")
+    return frozenset(asked) if asked else frozenset(name for name, default in entities.items() if default)
+
+
+def _tokens(every: Sequence[Token], wanted: frozenset[str]) -> Tokens | None:
+    kept = [token for token in every if token.category in wanted]
+    return Tokens(kept, tokens.LONGEST) if kept else None
