@@ -13,6 +13,7 @@ from server.guards.shapes.events import Unreadable
 from server.guards.shapes.text import Text
 
 SET = frozenset(("index", "type", "id", "role", "call_id", "object"))  # said once, or said again as they are
+LIKE_IDS = frozenset(("container_id", "server_label", "approval_request_id"))
 ARGUMENTS = frozenset(("arguments",))
 OPAQUE = frozenset(
     ("encrypted_content", "result", "partial_image_b64", "data", "expires_at")
@@ -112,7 +113,7 @@ async def _field(name: str, value: Any, place: str, open_: Open, memo: Memo | No
 
 def tells_nothing(place: str, name: str, value: str) -> bool:
     """Whether a string is an id, a type, or the name of a tool that looks like one."""
-    return is_no_text(place, "type" if name == "name" else name, value)
+    return is_no_text(place, "type" if name == "name" else "id" if name in LIKE_IDS else name, value)
 
 
 async def one(value: str, place: str, open_: Open, kind: Kind = "text", memo: Memo | None = None) -> str:
