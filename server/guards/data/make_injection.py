@@ -2,6 +2,7 @@
 
     python -m server.guards.data.make_injection
 
+injection_unseen.jsonl, from injection_unseen.txt, was written later and in another manner, for figures alone.
 A line is {"text", "label": attack | benign, "class", "language", "half": tune | held-out}. Patterns, examples and thresholds
 may be chosen on `tune`; figures are of `held-out`. Which half a text is in, its own digest says.
 """
@@ -13,7 +14,7 @@ import codecs
 import hashlib
 import json
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -77,10 +78,10 @@ DISGUISES: dict[str, list[tuple[str, Callable[[str], str], str]]] = {
 }  # fmt: skip
 
 
-def written() -> Iterator[dict[str, str]]:
-    """The texts of injection.txt."""
+def written(name: str) -> Iterator[dict[str, str]]:
+    """The texts of a file in sections."""
     section: list[str] = []
-    for line in (HERE / "injection.txt").read_text(encoding="utf-8").splitlines():
+    for line in (HERE / name).read_text(encoding="utf-8").splitlines():
         if line.startswith("= "):
             section = line[2:].split()
         elif line and not line.startswith("# "):
@@ -96,13 +97,20 @@ def disguised(texts: list[dict[str, str]]) -> Iterator[dict[str, str]]:
                 yield {"text": disguise(text), "label": label, "class": name, "language": language}
 
 
+def write(name: str, texts: Iterable[dict[str, str]]) -> None:
+    with (HERE / name).open("w", encoding="utf-8") as file:
+        for text in {text["text"]: text for text in texts}.values():
+            file.write(json.dumps(text, ensure_ascii=False) + "\n")
+
+
+def half(text: dict[str, str]) -> dict[str, str]:
+    return {**text, "half": "tune" if hashlib.sha256(text["text"].encode()).digest()[0] % 2 else "held-out"}
+
+
 def main() -> None:
-    texts = list(written())
-    texts = list({text["text"]: text for text in [*texts, *disguised(texts)]}.values())
-    with (HERE / "injection.jsonl").open("w", encoding="utf-8") as file:
-        for text in texts:
-            half = "tune" if hashlib.sha256(text["text"].encode()).digest()[0] % 2 else "held-out"
-            file.write(json.dumps({**text, "half": half}, ensure_ascii=False) + "\n")
+    texts = list(written("injection.txt"))
+    write("injection.jsonl", [half(text) for text in [*texts, *disguised(texts)]])
+    write("injection_unseen.jsonl", [{**text, "half": "held-out"} for text in written("injection_unseen.txt")])
 
 
 if __name__ == "__main__":
