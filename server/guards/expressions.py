@@ -20,6 +20,7 @@ from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
 from server.errors import ConfigError
+from server.guards.normal import normalise
 
 MOST_REPEATS = 1000  # RE2's own limit for one count
 ENDLESS = 1 << 30
@@ -197,7 +198,9 @@ def _member(item: Any) -> str:
 
 
 def _char(code: int) -> str:
-    return r"\x{%x}" % (0xFFFD if 0xD800 <= code <= 0xDFFF else code)
+    """A character as the normaliser leaves it in the texts that are searched."""
+    form = normalise(chr(code)).text
+    return r"\x{%x}" % (ord(form) if len(form) == 1 else code)
 
 
 def _count(low: int, high: int) -> str:

@@ -73,7 +73,7 @@ class Hold:
         if self.blocked is not None:
             return ""
         self._buffer += text
-        view = View(self._buffer)
+        view = View(self._buffer, self._base)
         found: list[tuple[int, Finding]] = []
         limit = len(self._buffer)
         for place, bound in enumerate(self.bounds):

@@ -2,7 +2,7 @@
 
 A list of the fields that hold text would have a hole for each field that an engine adds. So every string of the body is
 read, whatever it is called, but for those listed here: names and types that the API gives meaning to, and files that are
-not text. Keys of free objects (tool parameters, for one) are read where they do not look like names.
+not text. Keys are read too where they are not words of the API itself: a tool's parameters may be called anything.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 NOT_SHOWN = frozenset(
     ("model", "user", "safety_identifier", "prompt_cache_key", "cache_salt", "request_id", "service_tier", "encoding_format", "metadata")
 ) | frozenset(("stream_options", "previous_response_id", "truncation", "truncate_prompt_tokens"))
-NAMES = frozenset(("role", "type", "object", "status", "format", "detail"))  # strings that choose something, where they look like it
+ROLES = frozenset(("system", "developer", "user", "assistant", "tool", "function", "ipython"))
+NAMES = frozenset(("type", "object", "status", "format", "detail"))  # strings that choose something, where they look like it
 IDS = frozenset(("id", "tool_call_id", "call_id", "item_id", "response_id", "file_id"))
 FILES = {  # parts that carry a file: key -> the strings in it that are no text
     "image_url": ("url",),
@@ -25,6 +26,13 @@ FILES = {  # parts that carry a file: key -> the strings in it that are no text
     "input_audio": ("data",),
     "file": ("file_data",),
 }
+API_WORDS = frozenset(  # keys that say nothing
+    """role content type text name function functions arguments parameters properties required items enum description strict default
+    title format anyOf allOf oneOf minimum maximum additionalProperties tool tools tool_calls tool_call_id tool_choice function_call
+    reasoning reasoning_content refusal image_url video_url audio_url input_audio file url detail data file_data filename id call_id
+    status output input summary encrypted_content json_schema schema response_format structured_outputs mode messages documents query
+    annotations logprobs item_id prediction include_usage""".split()
+)
 DEEPEST = 100  # levels; msgspec gives up earlier or later, json.loads near 1,000
 _NAME = re.compile(r"[A-Za-z_$][A-Za-z_$.-]*[0-9]{0,4}")
 _ID = re.compile(r"(?!.*[0-9]{9})[A-Za-z0-9_-]{1,128}")
@@ -51,6 +59,7 @@ class Place:
     text: str
     role: str
     put: Put
+    key: bool = False  # the name of a field
 
 
 def of_request(data: Any) -> list[Place]:
@@ -88,13 +97,15 @@ def _walk(parent: Any, key: Any, value: Any, path: str, role: str, found: list[P
             if isinstance(inner, str) and is_no_text(path, name, inner):
                 continue
             shown = name
-            if not _NAME.fullmatch(name):
+            if name not in API_WORDS:
                 shown = "*"  # paths are told and logged; this may be what a guard cuts out
-                found.append(Place(f"{path}.*", name, role, _renamer(value, name)))
+                found.append(Place(f"{path}.*", name, role, _renamer(value, name), key=True))
             _walk(value, name, inner, f"{path}.{shown}", role, found, depth + 1)
 
 
 def is_no_text(path: str, name: str, value: str) -> bool:
+    if name == "role":
+        return value in ROLES
     if name in NAMES:
         return _NAME.fullmatch(value) is not None
     if name in IDS:

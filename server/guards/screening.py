@@ -62,7 +62,9 @@ class Screening:
                 if after != before:
                     place.put(place.text[: len(place.text) - len(before)] + after)
                     changed = True
-            pieces = [Piece(text, place.path, place.role) for place, text in zip(places, texts, strict=True) if text.strip()]
+            pieces = [
+                Piece(text, place.path, place.role) for place, text in zip(places, texts, strict=True) if text.strip() and not place.key
+            ]
             await self._judge(pieces)
         except GuardFailed as failed:
             raise guard_error(failed, self.language, "input") from None

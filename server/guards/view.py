@@ -6,10 +6,13 @@ from server.guards.normal import Normal, normalise
 
 
 class View:
-    __slots__ = ("_digits", "_plain", "raw")
+    """`base`: characters of the whole text that came before `raw`."""
 
-    def __init__(self, raw: str) -> None:
+    __slots__ = ("_digits", "_plain", "base", "raw")
+
+    def __init__(self, raw: str, base: int = 0) -> None:
         self.raw = raw
+        self.base = base
         self._plain: Normal | None = None
         self._digits: Normal | None = None
 
