@@ -132,5 +132,11 @@ def _needs(section: Any, kind: str) -> str | None:
 
 
 def _entities(section: Any, kind: str) -> tuple[list[str], list[str]]:
-    """(what is looked for, what is only where it is named)."""
-    return [], []
+    """(what is looked for, what is looked for only where `entities` names it)."""
+    if kind not in ("pii", "secrets"):
+        return [], []
+    from server.guards.kinds import pii, secrets
+
+    known = pii.ENTITIES if kind == "pii" else secrets.ENTITIES
+    wanted = pii.chosen(section.entities, known)
+    return [name for name in known if name in wanted], [name for name in known if name not in wanted]
