@@ -110,8 +110,9 @@ async def test_a_chat_stream_says_what_the_whole_answer_says(open_: Any, blocks:
 
 
 async def test_every_cut_of_the_bytes_into_two_gives_the_same():
-    random = Random(1)
-    stream = chat_stream([message(random, ()), message(random, ("BO", "BOMB "))], random).replace(b"\n\n", b"\r\n\r\n")
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a": 123}'}}
+    said = [{"role": "assistant", "content": "가 12345 😀", "tool_calls": [call]}, {"role": "assistant", "content": "a BOMB"}]
+    stream = chat_stream(said, Random(1)).replace(b"\n\n", b"\r\n\r\n")
     at_once = await screened(CHAT, stream, numbers, choices=2)
     for place in range(1, len(stream)):
         screen = Screen(CHAT, numbers, True, 2)

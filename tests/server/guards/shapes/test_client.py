@@ -100,7 +100,7 @@ async def test_a_completions_stream_accumulates_to_the_whole_answer(name: str, h
 @pytest.mark.parametrize("name", RESPONSES)
 async def test_a_responses_stream_ends_with_the_whole_answer(name: str, how: str):
     body = load(name).whole
-    for before, after in SAID[how]:
+    for before, after in (*SAID[how][:1], *(("celsius", after) for _, after in SAID[how][1:])):
         body = body.replace(before, after)
     async with client(PATH, body, stream_of(body.encode(), Random(1)).decode()) as openai_client:
         answer = await openai_client.responses.create(model="m", input="")
