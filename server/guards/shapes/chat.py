@@ -20,7 +20,7 @@ from typing import Any
 
 from server.guards.passage import Kind, Open
 from server.guards.shapes.choices import TELLING, ChoicesScreen, Piece, drop, drop_unknown, is_error, with_logs
-from server.guards.shapes.events import Unreadable, decode, encode
+from server.guards.shapes.events import MAX_EVENT, Unreadable, decode, encode
 from server.guards.shapes.nested import Blocked, judged, merge, merged, tells_nothing
 from server.guards.shapes.text import Text
 from server.guards.shapes.tokens import Tape, Tokens, token_of
@@ -112,6 +112,7 @@ class _Choice:
         self._index = index
         self._texts = _Texts(index, open_, limited=True)
         self._nested: dict[str, Any] = {}
+        self._size = 0  # of these, in bytes
         self._logged = False  # the engine tells logprobs
         self._told = False  # one of them went out
 
@@ -124,7 +125,11 @@ class _Choice:
         values = {name: value for name, value in delta.items() if flows(place, name, value)}
         nested = {name: value for name, value in delta.items() if isinstance(value, dict | list) and value}
         same = not drop_unknown(piece) and not nested
-        merge(self._nested, nested)
+        if nested:
+            self._size += len(encode(nested))
+            if self._size > MAX_EVENT:
+                raise Unreadable("tool calls that do not end")
+            merge(self._nested, nested)
         logs = self._add(piece.get("logprobs"))
         ends = piece.get("finish_reason") is not None
         if not await self._texts.feed(values) or (ends and not await self._texts.finish()):

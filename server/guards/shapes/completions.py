@@ -32,7 +32,7 @@ class _Choice:
         self.blocked = False
         self._index = index
         tape = Tape() if limited else Tape(limit=None)
-        self._text = Text(open_, f"choices[{index}].text", "text", tape, offsets=True)
+        self._text = Text(open_, f"choices[{index}].text", "text", tape)
         self._log = Tokens(tape)
         self._names: tuple[str, ...] = ()  # of the lists that the engine gives
         self._told = False
@@ -79,6 +79,7 @@ class _Choice:
         if logprobs is None:
             return []
         entries, self._names = read_logs(logprobs)
+        self._text.track()
         for entry in entries:
             self._log.add(entry[0], entry)
         return entries

@@ -31,33 +31,36 @@ class Splitter:
     __slots__ = ("_begun", "_tail")
 
     def __init__(self) -> None:
-        self._tail = b""
+        self._tail = bytearray()
         self._begun = False
 
     def feed(self, data: bytes) -> list[bytes]:
         """Raises Unreadable where an event never ends."""
-        if not data:
-            return []
         start = max(0, len(self._tail) - 3)
-        data = self._tail + data
-        if not self._begun and len(data) >= len(_BOM):
+        whole: bytes | bytearray = data
+        if self._tail:
+            self._tail += data
+            whole = self._tail
+        if not self._begun and len(whole) >= len(_BOM):
             self._begun = True
-            data = data.removeprefix(_BOM)
+            if whole.startswith(_BOM):
+                whole = whole[len(_BOM) :]
             start = 0
         events = []
         begin = 0
-        while (found := _END.search(data, start)) is not None:
+        while (found := _END.search(whole, start)) is not None:
             start = found.end()
-            events.append(data[begin:start])
+            events.append(bytes(whole[begin:start]))
             begin = start
-        self._tail = data[begin:] if begin else data
+        if begin or whole is not self._tail:
+            self._tail = bytearray(whole[begin:])
         if len(self._tail) > MAX_EVENT:
             raise Unreadable("an event without end")
         return events
 
     def finish(self) -> bytes:
         """What a stream left that ended inside an event."""
-        tail, self._tail = self._tail, b""
+        tail, self._tail = bytes(self._tail), bytearray()
         return tail
 
 

@@ -27,7 +27,7 @@ from server.guards.shapes.responses import (
     filtered,
     incomplete,
     message,
-    refusal_part,
+    refusal_events,
     refused,
 )
 from server.guards.shapes.text import Text
@@ -352,7 +352,7 @@ class ResponseScreen:
         items = [self._done[other] for other in sorted(self._done) if other != number]
         if left is not None:
             if left.get("type") == "message":
-                self._tell_refusal(number, left, refusal, out)
+                self._tell_all(refusal_events(number, left, refusal), out)
             left = refused(left, refusal)
             self._tell({"type": "response.output_item.done", "output_index": number, "item": left}, out)
             items.append(left)
@@ -360,17 +360,10 @@ class ResponseScreen:
             number = self._told + 1
             begun = message(self._response, [])
             self._tell({"type": "response.output_item.added", "output_index": number, "item": {**begun, "status": "in_progress"}}, out)
-            self._tell_refusal(number, begun, refusal, out)
+            self._tell_all(refusal_events(number, begun, refusal), out)
             items.append(refused(begun, refusal))
             self._tell({"type": "response.output_item.done", "output_index": number, "item": items[-1]}, out)
         self._end(incomplete(self._response, items, refusal), out)
-
-    def _tell_refusal(self, number: int, item: Item, refusal: str, out: list[bytes]) -> None:
-        place = {"item_id": item.get("id"), "output_index": number, "content_index": len(item["content"])}
-        self._tell({"type": "response.content_part.added", **place, "part": refusal_part("")}, out)
-        self._tell({"type": "response.refusal.delta", **place, "delta": refusal}, out)
-        self._tell({"type": "response.refusal.done", **place, "refusal": refusal}, out)
-        self._tell({"type": "response.content_part.done", **place, "part": refusal_part(refusal)}, out)
 
     def _end(self, response: dict[str, Any], out: list[bytes]) -> None:
         self.ended = self.blocked = True
@@ -386,6 +379,10 @@ class ResponseScreen:
         base = self._flows[key][0]
         logs = {"logprobs": entries} if base == "response.output_text" else {}
         return {"type": f"{base}.{what}", **self._place(key), field: value, **logs}
+
+    def _tell_all(self, events: list[Event], out: list[bytes]) -> None:
+        for event in events:
+            self._tell(event, out)
 
     def _tell(self, event: Event, out: list[bytes], raw: bytes | None = None) -> None:
         """One event goes out, with its number; with the bytes that it came in where it is the same."""

@@ -165,6 +165,17 @@ def refusal_part(refusal: str) -> dict[str, Any]:
     return {"type": "refusal", "refusal": refusal}
 
 
+def refusal_events(number: int, item: Item, refusal: str) -> list[dict[str, Any]]:
+    """The events that tell of a refusal as the next part of the message `item`."""
+    place = {"item_id": item.get("id"), "output_index": number, "content_index": len(item["content"])}
+    return [
+        {"type": "response.content_part.added", **place, "part": refusal_part("")},
+        {"type": "response.refusal.delta", **place, "delta": refusal},
+        {"type": "response.refusal.done", **place, "refusal": refusal},
+        {"type": "response.content_part.done", **place, "part": refusal_part(refusal)},
+    ]
+
+
 def refused(item: Item, refusal: str) -> Item:
     """An item of which a text was blocked, as it is shown: a message with the refusal as its last part."""
     item = {**item, "status": "incomplete"}

@@ -14,20 +14,19 @@ if TYPE_CHECKING:
 class Text:
     """Pieces in, what may be shown out. Halves of a surrogate pair that come in two pieces are put together first.
 
-    With a `tape` what goes in is noted there, for the logprobs of its tokens; with `offsets` `shift` can be asked.
+    With a `tape` what goes in is noted there, for the logprobs of its tokens.
     """
 
-    __slots__ = ("_carry", "_marks", "_offsets", "fed", "finished", "out", "passage", "tape")
+    __slots__ = ("_carry", "_marks", "fed", "finished", "out", "passage", "tape")
 
-    def __init__(self, open_: Open, place: str, kind: Kind = "text", tape: Tape | None = None, offsets: bool = False) -> None:
+    def __init__(self, open_: Open, place: str, kind: Kind = "text", tape: Tape | None = None) -> None:
         self.passage = open_(place, kind)
         self.tape = tape
         self.fed = 0  # characters
         self.out = 0
         self.finished = False
         self._carry = ""
-        self._offsets = offsets
-        self._marks: tuple[list[int], list[int]] = ([0], [0])  # (released, out) after each step that let something go
+        self._marks: tuple[list[int], list[int]] | None = None  # (released, out) after each step that let something go
 
     @property
     def blocked(self) -> bool:
@@ -70,7 +69,7 @@ class Text:
 
     def _note(self, out: str) -> str:
         self.out += len(out)
-        if not self._offsets:
+        if self._marks is None:
             return out
         released, outs = self._marks
         if self.passage.released > released[-1]:
@@ -78,13 +77,19 @@ class Text:
             outs.append(self.out)
         return out
 
+    def track(self) -> None:
+        """From now on `shift` can be asked, of what has not been released yet."""
+        if self._marks is None:
+            self._marks = ([self.passage.released], [self.out])
+
     def shift(self, at: int) -> int:
         """How much further on the character `at` of what came in stands in what went out, less than nothing where cuts were longer.
 
         Exact but for characters between two cuts that were decided in the same step.
         """
+        assert self._marks is not None
         released, outs = self._marks
-        step = bisect_right(released, at)
+        step = max(1, bisect_right(released, at))
         if step == len(released) or not self._cut_between(released[step - 1], at):
             return outs[step - 1] - released[step - 1]
         return outs[step] - released[step]
