@@ -37,11 +37,13 @@ Check = Callable[[str, int, int, Before], Hit | None]
 
 
 class Finder(Protocol):
+    """`words`: the text with numbers as they were written, in words too; character for character the same otherwise."""
+
     reach: int
 
-    def find(self, text: str, start: int, before: Before) -> list[Hit]: ...
+    def find(self, text: str, start: int, before: Before, words: str) -> list[Hit]: ...
 
-    def alive(self, text: str, start: int) -> int: ...
+    def alive(self, text: str, start: int, words: str) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Tokens:
         self.after = max((token.after for token in tokens), default=0)
         self.reach = self.all.reach + self.after
 
-    def find(self, text: str, start: int, before: Before) -> list[Hit]:
+    def find(self, text: str, start: int, before: Before, words: str) -> list[Hit]:
         if not self._any(text, start):
             return []
         found = []
@@ -80,7 +82,7 @@ class Tokens:
                     at = hit.end
         return found
 
-    def alive(self, text: str, start: int) -> int:
+    def alive(self, text: str, start: int, words: str) -> int:
         alive = self.all.alive(text, start)
         if not self.after or not self._any(text, start):
             return alive
@@ -131,7 +133,7 @@ class Finders:
             if finders:
                 begin, before = normal.index(start), _before(normal, view.raw)
                 for finder in finders:
-                    for hit in finder.find(normal.text, begin, before):
+                    for hit in finder.find(normal.text, begin, before, view.plain.text):
                         self._add(found, view, normal, hit)
         merged = merge(found)
         self._last = (view, start, merged)
@@ -145,15 +147,16 @@ class Finders:
         alive = len(view.raw)
         for normal, finders in ((view.plain, self.plain), (view.digits, self.digits)):
             if finders:
-                alive = min(alive, self._alive(normal, finders, start))
+                alive = min(alive, self._alive(normal, finders, start, view.plain.text))
         return standing(self.find(view, start), alive)
 
-    def _alive(self, normal: Normal, finders: Sequence[Finder], start: int) -> int:
+    def _alive(self, normal: Normal, finders: Sequence[Finder], start: int, words: str) -> int:
         """In raw characters. What may still be normalised otherwise is not there yet."""
         firm = normal.index(normal.firm) if normal.firm < normal.at(len(normal.text)) else len(normal.text)
         text = normal.text[:firm]
         begin = min(normal.index(start), firm)
-        first = min(finder.alive(text, begin) for finder in finders)
+        words = text if words is normal.text else words[:firm]
+        first = min(finder.alive(text, begin, words) for finder in finders)
         return normal.at(first) if first < firm else max(normal.firm, start)
 
 

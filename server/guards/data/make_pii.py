@@ -18,6 +18,8 @@ SEED = 20261121
 WITH, WITHOUT = 1200, 1200
 TARGET = Path(__file__).parent / "pii.jsonl"
 
+UNSEEN = "\ufe0f\u20e3\ufe0e"
+
 Line = dict[str, Any]
 
 
@@ -64,7 +66,8 @@ def _line(parts: list[tuple[str, str]], disguise: str, language: str) -> Line:
     text, spans = "", []
     for part, category in parts:
         if category:
-            spans.append([len(text), len(text) + len(part), category])
+            seen = part.rstrip(UNSEEN)  # what follows the last character that is seen may stay
+            spans.append([len(text), len(text) + len(seen), category])
         text += part
     return {"text": text, "spans": spans, "class": disguise, "language": language}
 

@@ -186,7 +186,7 @@ class PrivateKeys:
 
     reach = CAP
 
-    def find(self, text: str, start: int, before: Before) -> list[Hit]:
+    def find(self, text: str, start: int, before: Before, words: str) -> list[Hit]:
         found: list[Hit] = []
         for begin in _BEGIN.finditer(text, start):
             if not found or begin.start() >= found[-1].end:
@@ -206,7 +206,7 @@ class PrivateKeys:
             return stop, False
         return stop, len(text) < limit
 
-    def alive(self, text: str, start: int) -> int:
+    def alive(self, text: str, start: int, words: str) -> int:
         tail = _BEGINS.search(text, max(start, len(text) - 80))
         alive = tail.start() if tail is not None else len(text)
         for begin in _BEGIN.finditer(text, start):

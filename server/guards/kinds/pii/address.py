@@ -67,7 +67,16 @@ def _korean(text: str, start: int, end: int, before: Before) -> Hit | None:
     return Hit(start + (label.end() if label is not None else 0), end, "address", 0.85)
 
 
+_PLACED = re.compile(
+    r"(?i)(?:address|live|lives|lived|living|reside|ship|deliver|office|located|house|home|moved?|mail|send|visit|at|from|to|is|:)[\"'` :(|]*(?:it |us |me |to |at |in )*$"
+)
+_WHOLE_ENGLISH = re.compile(rf"(?:{_STREETS})\.?$")
+
+
 def _english(text: str, start: int, end: int, before: Before) -> Hit | None:
+    """`5 Star Place` is none: a town, a flat or a word before it must say so."""
+    if _WHOLE_ENGLISH.search(text[start:end]) is not None and _PLACED.search(before(start)) is None:
+        return None
     return Hit(start, end, "address", 0.8)
 
 

@@ -32,9 +32,12 @@ def resident(window: Window) -> Hit | None:
     if shape == (13,) or window.has_leet:
         if window.is_cut_out or window.has_leet > 4:
             return None
-    elif not (window.is_alone if shape in _SHAPES or window.is_spread else window.is_whole_run) and not (shape == (6, 7) and not window.is_cut_out):
+    elif not (window.is_alone if shape in _SHAPES or window.is_spread else window.is_whole_run) and not (
+        shape == (6, 7) and not window.is_cut_out
+    ):
         return None
-    return Hit(window.start, window.end, "foreigner_number" if seventh in "5678" else "resident_number", 0.98)
+    score = 0.98 if len(shape) == 1 or shape in _SHAPES or window.is_spread else 0.6
+    return Hit(window.start, window.end, "foreigner_number" if seventh in "5678" else "resident_number", score)
 
 
 def _sure(window: Window) -> bool:

@@ -64,7 +64,7 @@ def _mobile(window: Window) -> float:
         return 0.96 if window.kinds - _LOUD or not context.other_near(before) else 0.0
     if len(shape) == 1:
         return 0.95
-    return 0.94 if (window.is_alone and len(window.kinds) == 1) or (window.is_whole_run and len(set(digits)) > 3) else 0.0
+    return 0.75 if (window.is_alone and len(window.kinds) == 1) or (window.is_whole_run and len(set(digits)) > 3) else 0.0
 
 
 _GLUED = ("tel", "hp", "phone", "mobile", "fax", "t", "p", "m", "h", "cell")

@@ -22,18 +22,27 @@ MARGIN = 24  # characters before the first that counts
 
 _SPOKEN = "다시|에|의|대시|하이픈|dash"  # what is said for a hyphen
 _BETWEEN = r"(?:[^\w]|[_ㅡᅳㆍᆞ])"
-_RUN = re.compile(rf"[0-9](?:(?:{_BETWEEN}{{1,3}}| ?(?:{_SPOKEN}) ?)?[0-9])*")
+_RUN = re.compile(rf"[0-9](?:(?:{_BETWEEN}{{1,5}}| ?(?:{_SPOKEN}) ?)?[0-9])*")
 _OPEN_END = re.compile(
-    rf"{_BETWEEN}{{0,3}}| ?(?:" + "|".join(word[: size + 1] for word in _SPOKEN.split("|") for size in range(len(word))) + ") ?"
+    rf"{_BETWEEN}{{0,5}}| ?(?:" + "|".join(word[: size + 1] for word in _SPOKEN.split("|") for size in range(len(word))) + ") ?"
 )
 _BEGINS = re.compile(r"[+(]{1,2}$")
 # Letters written for digits: O1O-1234-5678. A token of them counts if a true digit is among them, or if it is a written-out 010.
 _LEET = str.maketrans("OoQIl|SBZ", "000111582")
-_HAS_LEET = re.compile(r"[0-9][OoQIl|SBZ]|[OoQIl|SBZ][0-9]|[Oo][Il1|][Oo0]|[Oo0][Il|][Oo]")
+_HAS_LEET = re.compile(r"[0-9][OoQIl|SBZ]|[OoQIl|SBZ][0-9]|[Oo][Il1|][Oo0Il16-9]|[Oo0][Il|][Oo]|[0-9][-. ][OoIl]{2}")
 _LEET_TOKEN = re.compile(
-    r"(?<![A-Za-z0-9])(?:[OoQIl|SBZ]{0,8}[0-9][0-9OoQIl|SBZ]{0,23}|[Oo0][Il1|][Oo0](?=[^\w]{0,3}[0-9]))(?![A-Za-z0-9])"
+    r"(?<![A-Za-z0-9])(?:[OoQIl|SBZ]{0,8}[0-9][0-9OoQIl|SBZ]{0,23}|[Oo0][Il1|][Oo0Il16-9](?=[^\w]{0,3}[0-9])"
+    r"|(?<=[0-9][-. ])[OoIl]{2,4}(?=[-. ][0-9]))(?![A-Za-z0-9])"
 )
 _LEET_OPEN = re.compile(r"(?<![A-Za-z0-9])[0-9OoQIl|SBZ]{1,24}$")
+
+# Digits in words among figures: 오삼0사26-2728811. numerals.py reads what can be nothing else; here the whole must be a known number.
+_DIGITS = str.maketrans("공영령일이삼사오육륙칠팔구〇零一二三四五六七八九", "00012345667890" + "0123456789")
+_ANY_DIGIT = f"[0-9{''.join(map(chr, _DIGITS))}]"
+_HAS_MIXED = re.compile(rf"[0-9]{_BETWEEN}{{0,3}}(?![0-9]){_ANY_DIGIT}|(?![0-9]){_ANY_DIGIT}{_BETWEEN}{{0,3}}[0-9]")
+_MIXED = re.compile(rf"(?<![가-힣A-Za-z0-9]){_ANY_DIGIT}(?:{_BETWEEN}{{0,3}}{_ANY_DIGIT}){{7,}}")
+_MIXED_OPEN = re.compile(rf"(?<![가-힣A-Za-z0-9]){_ANY_DIGIT}(?:{_BETWEEN}{{0,3}}{_ANY_DIGIT})*{_BETWEEN}{{0,3}}$")
+_PARTICLE = re.compile(r"[0-9](?=[가-힣])")  # 구구공공이요: the last was no digit
 
 
 class Window:
@@ -112,8 +121,10 @@ class Window:
     @property
     def plus(self) -> bool:
         """Whether an international number begins here: `+82`, `(+82`, `+(82`."""
-        before = self.before.rstrip("(")
-        return before.endswith("+") and (len(before) < 2 or not before[-2].isalnum())
+        before = self.before.rstrip("( ")
+        if not before.endswith("+") or before[-2:-1].isalnum():
+            return False
+        return len(before) == len(self.before.rstrip("(")) or not before[:-1].rstrip()[-1:].isdigit()
 
     @property
     def year_like(self) -> bool:
@@ -168,13 +179,18 @@ class Numbers:
     def __init__(self, recognisers: Sequence[Recogniser]) -> None:
         self.recognisers = recognisers
 
-    def find(self, text: str, start: int, before: Before) -> list[Hit]:
+    def find(self, text: str, start: int, before: Before, words: str) -> list[Hit]:
         """Hits from `start` on. Runs are read from a little before, so that what joins a number to the one before it is known."""
         found: list[Hit] = []
-        floor = max(start - MARGIN, 0)
-        read = _read(text)
+        for read in _readings(text, words):
+            hits = self._find(read, text, start, before)
+            found += [hit for hit in hits if not any(hit.start < other.end and other.start < hit.end for other in found)]
+        return found
+
+    def _find(self, read: str, text: str, start: int, before: Before) -> list[Hit]:
+        found: list[Hit] = []
         done = start
-        for match in _RUN.finditer(read, floor):
+        for match in _RUN.finditer(read, max(start - MARGIN, 0)):
             if match.end() - match.start() < LEAST or match.end() <= done:
                 continue
             run = Run(read, text, match.start(), match.end(), before)
@@ -185,8 +201,7 @@ class Numbers:
                     group += 1
                     continue
                 hit, group = best
-                if hit.start >= start:
-                    found.append(hit)
+                found.append(hit)
                 done = hit.end
         return found
 
@@ -201,49 +216,70 @@ class Numbers:
                     best = (hit.score, window.last, hit, window.last)
         return best[2:] if best is not None else None
 
-    def alive(self, text: str, start: int) -> int:
+    def alive(self, text: str, start: int, words: str) -> int:
         """The first character from which on a number may still begin, grow, or be told from another by what follows."""
-        size, floor = len(text), max(start - MARGIN, 0)
-        read = _read(text)
+        size = len(text)
         alive = size
-        for pattern in (_BEGINS, _LEET_OPEN):
-            tail = pattern.search(text, max(size - 26, start))
+        for pattern, far in ((_BEGINS, 4), (_LEET_OPEN, 26), (_MIXED_OPEN, LONGEST)):
+            tail = pattern.search(text, max(size - far, start))
             if tail is not None:
                 alive = min(alive, tail.start())
-        lowest = max(start, size - LONGEST - AFTER)
-        for match in _RUN.finditer(read, floor):
-            rest = size - match.end()
-            if rest > AFTER or match.end() <= start:
-                continue
-            goes_on = rest <= 6 and _OPEN_END.fullmatch(read, match.end()) is not None
-            digits = match.end() - match.start()
-            if goes_on or (digits >= LEAST and (rest == 0 or _undecided(read, match))):
-                begin = match.start()
-                while begin > floor and read[begin - 1] in "+(":
-                    begin -= 1
-                if begin < lowest:
-                    inside = re.compile(r"(?<![0-9])[0-9]").search(read, lowest, match.end())
-                    begin = inside.start() if inside is not None else match.end()
-                alive = min(alive, max(begin, start))
+        for read in _readings(text, words):
+            alive = min(alive, _open(read, start))
+        while alive > start and text[alive - 1] in "+(":
+            alive -= 1
         return alive
 
 
-def _undecided(text: str, match: re.Match[str]) -> bool:
+def _open(read: str, start: int) -> int:
+    size, floor = len(read), max(start - MARGIN, 0)
+    lowest = max(start, size - LONGEST - AFTER)
+    alive = size
+    for match in _RUN.finditer(read, floor):
+        rest = size - match.end()
+        if rest > AFTER or match.end() <= start:
+            continue
+        goes_on = rest <= 8 and _OPEN_END.fullmatch(read, match.end()) is not None
+        if goes_on or (match.end() - match.start() >= LEAST and _undecided(match)):
+            begin = match.start()
+            if begin < lowest:
+                inside = _FIRST.search(read, lowest, match.end())
+                begin = inside.start() if inside is not None else match.end()
+            alive = min(alive, max(begin, start))
+    return alive
+
+
+_FIRST = re.compile(r"(?<![0-9])[0-9]")
+
+
+def _undecided(match: re.Match[str]) -> bool:
     """Whether what follows a whole run may make an account of it: enough digits for one."""
     return sum(character.isdigit() for character in match[0]) >= 9
 
 
-def _read(text: str) -> str:
-    """`text` with letters that stand for digits replaced, one for one."""
-    if _HAS_LEET.search(text) is None:
-        return text
-    return _LEET_TOKEN.sub(lambda found: found[0].translate(_LEET), text)
+def _readings(text: str, words: str) -> list[str]:
+    """The text with its numbers in figures, in each way that they may be meant; one character stays one."""
+    read = text
+    if _HAS_LEET.search(text) is not None:
+        read = _LEET_TOKEN.sub(lambda found: found[0].translate(_LEET), text)
+    readings = [read]
+    if words is not text:
+        ended = _PARTICLE.sub(lambda found: words[found.start()] if words[found.start()] in "이일" else found[0], read)
+        if ended != read:
+            readings.append(ended)
+    if _HAS_MIXED.search(text) is not None:
+        mixed = _MIXED.sub(lambda found: found[0].translate(_DIGITS), text)
+        if mixed != text:
+            readings.append(mixed)
+    return readings
 
 
 def trimmed(hit: Hit, window: Window) -> Hit:
     """With the bracket or plus before it: `(02)`, `+82`, `(+82)`."""
     start, raw = hit.start, window.run.raw
     opened = ")" in raw[window.start : window.end]
-    while start > 0 and (raw[start - 1] == "+" or (raw[start - 1] == "(" and opened)):
+    if window.plus:
+        start = raw.rindex("+", 0, start)
+    while start > 0 and raw[start - 1] == "(" and opened:
         start -= 1
     return Hit(start, hit.end, hit.category, hit.score)

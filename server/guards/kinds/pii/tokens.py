@@ -43,8 +43,16 @@ _FILES = frozenset(
 _AT = r"(?: ?@ ?| ?[\[({<] ?(?:@|at|골뱅이|앳) ?[\])}>] ?| ?(?:골뱅이|앳) ?)"
 _DOT = r"(?:\.| ?[\[({] ?(?:\.|dot|점|닷) ?[\])}] ?| (?:dot|점|닷) |점|닷)"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?"
-EMAIL = rf"(?<![a-z0-9._%+-])[a-z0-9_](?:[a-z0-9._%+-]{{0,62}}[a-z0-9_+-])?{_AT}(?:{_LABEL}{_DOT}){{1,4}}(?:[a-z]{{2,24}}|[가-힣]{{2,8}})(?![a-z])"
-EMAIL_SPOKEN = rf"(?<![a-z0-9._%+-])[a-z0-9_][a-z0-9._+-]{{0,40}} at {_LABEL}(?: dot [a-z0-9-]{{2,24}}){{1,3}}(?![a-z0-9])"
+_LOCAL = r"[a-z0-9_](?:(?:[a-z0-9._%+-]|[\[(]dot[\])]){0,62}[a-z0-9_+-])?"
+EMAIL = rf"(?<![a-z0-9._%+-]){_LOCAL}{_AT}(?:{_LABEL}{_DOT}){{1,4}}(?:[a-z]{{2,24}}|[가-힣]{{2,8}})(?![a-z])"
+EMAIL_SPOKEN = (
+    rf"(?<![a-z0-9._%+-])[a-z0-9_][a-z0-9._+-]{{0,40}}(?: dot [a-z0-9_-]{{1,40}}){{0,2}} at {_LABEL}(?: dot [a-z0-9-]{{2,24}}){{1,3}}(?![a-z0-9])"
+)
+_VERBS = frozenset("look see visit check go find available sold found hosted us me is site read more live buy book shop now order here click it".split())
+
+
+def _email_spoken(text: str, start: int, end: int, before: Before) -> Hit | None:
+    return None if text[start:end].split(" ", 1)[0].lower() in _VERBS else Hit(start, end, "email", 0.85)
 
 
 def _email(text: str, start: int, end: int, before: Before) -> Hit | None:
@@ -150,7 +158,7 @@ _NIF = context.words("스페인", "dni|nif|nie|spain|spanish")
 
 ON_PLAIN: Sequence[Token] = (
     Token("email", EMAIL, _email, after=1),
-    Token("email", EMAIL_SPOKEN, _hit("email", 0.85)),
+    Token("email", EMAIL_SPOKEN, _email_spoken),
     Token("vehicle_plate", PLATE, _labelled("vehicle_plate", context.PLATE)),
 )
 ON_DIGITS: Sequence[Token] = (
