@@ -49,6 +49,7 @@ TOLD = {  # texts of the project -> the list that is measured on them, of config
     "pii": "korean-pii.yaml",
     "pii_unseen": "korean-pii.yaml",
     "injection": "injection.yaml",
+    "injection_unseen": "injection.yaml",
 }
 KIB = 1024  # bytes of UTF-8
 MOST_MS = {"words": 0.1, "size": 0.1, "personal-data and secrets": 0.5}  # for 1 KiB

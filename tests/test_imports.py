@@ -19,11 +19,12 @@ BASE = {"server.settings", "server.configfile", "server.configerrors", "server.e
 DIRECTIONS: dict[str, set[str]] = {
     "sllm": {"server.terminal", "server.doctor", "server.supervisor", "server.engine", "quantize", *BASE},
     "server.doctor": {"server.terminal", "server.engine", "server.rundir", *BASE},
-    "server.terminal": {"server.supervisor", "server.rundir", "server.cache", "server.guards", *BASE},
+    "server.terminal": {"server.supervisor", "server.rundir", "server.cache", "server.guards", "server.guardsettings", *BASE},
     "server.supervisor": {"server.workers", "server.rundir", "server.engine", *BASE},  # gateways are its child processes
     "server.workers": {*BASE},
     "server.rundir": {*BASE},
-    "server.gateway": {"server.console", "server.batch", "server.guards", "server.cache", *BASE},  # no engine: a socket and the state file
+    # no engine: a socket and the state file
+    "server.gateway": {"server.console", "server.batch", "server.guards", "server.guardsettings", "server.cache", *BASE},
     "server.console": {*BASE},
     "server.batch": {"server.guards", "server.cache", "server.engine", *BASE},
     "server.guards": {"server.guardsettings", "server.onnxmodel", *BASE},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,3 +68,15 @@ def test_what_guards_add_is_a_difference_within_a_round(added: float, met: bool)
         rounds += [measured(guards.OFF, number, base), measured(guards.PII, number, base + added)]
     (row,) = guards.summary(rounds)
     assert (row["guards"], row["median"], row["met"]) == (guards.PII, pytest.approx(added), met)
+
+
+def test_the_texts_are_judged_by_the_command(tmp_path: Path):
+    (tmp_path / "guards.yaml").write_text("guards: [{kind: length, stage: input, max_characters: 3}]")
+    (tmp_path / "texts.jsonl").write_text('{"text": "long", "label": "attack"}\n{"text": "ok", "label": "clean"}\n')
+    found = guards.told(str(tmp_path / "texts.jsonl"), str(tmp_path / "guards.yaml"), {0})
+    assert found["all"]["texts"]["f1"] == 1.0
+
+
+def test_texts_that_cannot_be_judged_are_an_error(tmp_path: Path):
+    with pytest.raises(RuntimeError, match=r"sllm guard test nothing: the configuration|no configuration file"):
+        guards.told("nothing", str(tmp_path / "guards.yaml"), {0})
