@@ -91,7 +91,7 @@ class _Choice:
         offset = entry[3]
         if not isinstance(offset, int) or not spans:
             return entry
-        return (*entry[:3], offset + self._text.shift(spans[0][1]))
+        return (*entry[:3], offset + self._text.shift(spans[0][1], entry[0]))
 
     def _logprobs(self, entries: list[Entry], last: bool) -> dict[str, Any] | None:
         """The lists that go out now; None: no lists. At the end there is one piece at least that has them."""

@@ -17,7 +17,7 @@ class Text:
     With a `tape` what goes in is noted there, for the logprobs of its tokens.
     """
 
-    __slots__ = ("_carry", "_marks", "fed", "finished", "out", "passage", "tape")
+    __slots__ = ("_carry", "_cuts", "_last", "_marks", "_shown", "fed", "finished", "out", "passage", "tape")
 
     def __init__(self, open_: Open, place: str, kind: Kind = "text", tape: Tape | None = None) -> None:
         self.passage = open_(place, kind)
@@ -27,6 +27,9 @@ class Text:
         self.finished = False
         self._carry = ""
         self._marks: tuple[list[int], list[int]] | None = None  # (released, out) after each step that let something go
+        self._shown: dict[int, str] = {}  # what such steps gave out that decided several cuts, by their number
+        self._cuts = 0  # so far
+        self._last = 0  # where in what went out the last character stood that `shift` was asked of
 
     @property
     def blocked(self) -> bool:
@@ -73,6 +76,10 @@ class Text:
             return out
         released, outs = self._marks
         if self.passage.released > released[-1]:
+            cuts = len(self.passage.cuts)
+            if cuts - self._cuts > 1:
+                self._shown[len(released)] = out
+            self._cuts = cuts
             released.append(self.passage.released)
             outs.append(self.out)
         return out
@@ -81,18 +88,27 @@ class Text:
         """From now on `shift` can be asked, of what has not been released yet."""
         if self._marks is None:
             self._marks = ([self.passage.released], [self.out])
+            self._cuts = len(self.passage.cuts)
 
-    def shift(self, at: int) -> int:
-        """How much further on the character `at` of what came in stands in what went out, less than nothing where cuts were longer.
+    def shift(self, at: int, token: str) -> int:
+        """How much further on `token`, which came in at `at`, stands in what went out; less than nothing: further back.
 
-        Exact but for characters between two cuts that were decided in the same step.
+        Passages do not say how long what stands for a cut is. Between two cuts that were decided in the same step the token
+        is looked for behind the one that was asked of before.
         """
         assert self._marks is not None
         released, outs = self._marks
         step = max(1, bisect_right(released, at))
         if step == len(released) or not self._cut_between(released[step - 1], at):
-            return outs[step - 1] - released[step - 1]
-        return outs[step] - released[step]
+            shift = outs[step - 1] - released[step - 1]
+        elif step in self._shown and self._cut_between(at, released[step]):
+            begin = outs[step] - len(self._shown[step])
+            found = self._shown[step].find(token, max(0, self._last - begin))
+            shift = begin + found - at if found >= 0 else outs[step - 1] - released[step - 1]
+        else:
+            shift = outs[step] - released[step]
+        self._last = at + shift + len(token)
+        return shift
 
     def _cut_between(self, start: int, end: int) -> bool:
         cuts = self.passage.cuts
