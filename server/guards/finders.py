@@ -48,51 +48,54 @@ class Finder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """`after`: characters behind a match that the check reads."""
+    """`after`: characters behind a match that the check reads. `lead`: most characters of a match before its hit, its label."""
 
     category: str
     pattern: str
     check: Check
     ignore_case: bool = True
     after: int = 0
+    lead: int = 0
 
 
 class Tokens:
-    """Finds what expressions of linear time match and their checks let stand; several may overlap."""
+    """Finds what expressions of linear time match and their checks let stand. Every match counts; the detector joins those that overlap.
+
+    The label of a match may have gone out before its value: matches are looked for from `lead` characters before.
+    """
 
     def __init__(self, tokens: Sequence[Token], longest: int) -> None:
         self.tokens = tokens
         self.all = Rules([_rule(token) for token in tokens], longest)
         self.each = [Rules([_rule(token)], longest) for token in tokens]
         self.after = max((token.after for token in tokens), default=0)
+        self.lead = max((token.lead for token in tokens), default=0)
         self.reach = self.all.reach + self.after
 
     def find(self, text: str, start: int, before: Before, words: str) -> list[Hit]:
-        if not self._any(text, start):
+        low = max(start - self.lead, 0)
+        if not self._any(text, low):
             return []
         found = []
         for token, rules in zip(self.tokens, self.each, strict=True):
-            at = start
-            for begin, end in _matches(rules, text, start):
-                if begin < at:
-                    continue
+            for begin, end in _matches(rules, text, max(start - token.lead, 0)):
                 hit = token.check(text, begin, end, before)
-                if hit is not None:
+                if hit is not None and hit.start >= start:
                     found.append(hit)
-                    at = hit.end
         return found
 
     def alive(self, text: str, start: int, words: str) -> int:
-        alive = self.all.alive(text, start)
-        if not self.after or not self._any(text, start):
+        low = max(start - self.lead, 0)
+        alive = max(self.all.alive(text, low), start)
+        if not self.after or alive == start or not self._any(text, low):
             return alive
         for token, rules in zip(self.tokens, self.each, strict=True):
             if token.after:
-                for begin, end in _matches(rules, text, start):
+                for begin, end in _matches(rules, text, max(start - token.lead, 0)):
                     if begin >= alive:
                         break
                     if end + token.after > len(text):
-                        alive = begin
+                        alive = max(begin, start)
                         break
         return alive
 

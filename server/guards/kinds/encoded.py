@@ -1,7 +1,8 @@
-"""Looks into base64, base32, hexadecimal, binary and URL-encoded runs: what is found inside makes the run a finding.
+"""Looks into base64, base32, hexadecimal and binary runs, and those that are URL-encoded twice (once is a disguise that the view
+takes off): what is found inside makes the run a finding.
 
-An URL-encoded value is cut out exactly; of the others the whole run is, since nobody can say which of its characters
-held the value. A run longer than `longest` is left alone: on answers that bounds the hold-back.
+The whole run is cut out, since nobody can say which of its characters held the value. A run longer than `longest` is left
+alone: on answers that bounds the hold-back.
 """
 
 from __future__ import annotations
@@ -26,9 +27,7 @@ _PAIR = r"(?:0[xX]|\\x)?[0-9A-Fa-f]{2}"
 _NO_PAIR = r"(?<![0-9A-Za-z])(?<![^0-9A-Za-z][0-9A-Fa-f]{2}[ :,])(?<![^0-9A-Za-z][0-9A-Fa-f]{2}[ :,]{2})"  # a run has one start
 _HEX = re.compile(rf"{_NO_PAIR}{_PAIR}(?:[ :,]{{0,2}}{_PAIR}){{7,}}(?![0-9A-Za-z])")
 _BINARY = re.compile(r"(?<![0-9A-Za-z])(?<![01]{8} )[01]{8}(?: ?[01]{8}){7,}(?![0-9A-Za-z])")
-_IN_URL = r"A-Za-z0-9._~+\-"
-_URL = re.compile(rf"(?<![{_IN_URL}%])[{_IN_URL}]*%[0-9A-Fa-f]{{2}}(?:[{_IN_URL}]|%[0-9A-Fa-f]{{2}})*")
-_ESCAPE = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_TWICE = re.compile(r"(?<![A-Za-z0-9._~+%-])[A-Za-z0-9._~+-]*%25[0-9A-Fa-f]{2}(?:[A-Za-z0-9._~+-]|%[0-9A-Fa-f]{2})*")  # URL-encoded twice
 
 
 class Encoded:
@@ -47,33 +46,24 @@ class Encoded:
             found += self._look(raw, start, DEPTH)
         return merge(found)
 
-    def _runs(self, raw: str, start: int) -> Iterator[tuple[int, int, str | None]]:
-        """Runs; of URL-encoded ones the text too."""
+    def _runs(self, raw: str, start: int) -> Iterator[tuple[int, int]]:
         last: re.Match[str] | None = None
         for run in _BASE64.finditer(raw, start):
             if run.end() - run.start() <= self.longest:
-                yield run.start(), run.end(), None
+                yield run.start(), run.end()
                 if last is not None and raw[last.end() : run.start()] in ("\n", "\r\n"):
-                    yield last.start(), run.end(), None
+                    yield last.start(), run.end()
             last = run if run.end() - run.start() in _LINE else None
-        for pattern in (_HEX, _BINARY):
+        for pattern in (_HEX, _BINARY, _TWICE):
             for run in pattern.finditer(raw, start):
                 if run.end() - run.start() <= self.longest:
-                    yield run.start(), run.end(), None
-        if "%" in raw:
-            for run in _URL.finditer(raw, start):
-                if run.end() - run.start() <= self.longest and run[0].count("%") > 1:
-                    yield run.start(), run.end(), run[0]
+                    yield run.start(), run.end()
 
     def _look(self, raw: str, start: int, depth: int) -> list[Finding]:
         """Findings inside the runs of a text."""
         found: list[Finding] = []
-        for begin, end, url in self._runs(raw, start):
-            if url is not None:
-                text, starts = from_url(url)
-                inner = self._in_text(text, depth)
-                found += [Finding(begin + starts[f.start], begin + starts[f.end], f.category, f.score) for f in inner]
-            elif not any(f.start <= begin and end <= f.end for f in found):
+        for begin, end in self._runs(raw, start):
+            if not any(each.start <= begin and end <= each.end for each in found):
                 found += self._inside(raw, begin, end, depth)
         return found
 
@@ -118,6 +108,9 @@ def open_run(raw: str, start: int, longest: int) -> int:
 
 def decoded(run: str) -> Iterator[str]:
     """The texts that a run may be the encoding of."""
+    if "%25" in run:
+        yield run.replace("%25", "%")  # the view takes the rest off
+        return
     bits = run.replace(" ", "")
     if len(bits) % 8 == 0 and not bits.strip("01"):
         yield from _text(bytes(int(bits[at : at + 8], 2) for at in range(0, len(bits), 8)))
@@ -165,25 +158,3 @@ def _text(data: bytes) -> Iterator[str]:
             continue
         if sum(not (character.isprintable() or character in "\r\n\t") for character in text) * 20 <= len(text):
             yield text
-
-
-def from_url(run: str) -> tuple[str, list[int]]:
-    """The text of an URL-encoded run, and where in the run each of its characters begins (one more: the end)."""
-    out: list[str] = []
-    starts: list[int] = []
-    at = 0
-    for found in _ESCAPE.finditer(run):
-        for index in range(at, found.start()):
-            out.append(" " if run[index] == "+" else run[index])
-            starts.append(index)
-        data = bytes.fromhex(found[0].replace("%", ""))
-        index = found.start()
-        for character in data.decode("utf-8", "surrogateescape"):  # a lone byte is one character then
-            out.append(character)
-            starts.append(index)
-            index += 3 * len(character.encode("utf-8", "surrogateescape"))
-        index = at = found.end()
-    for index in range(at, len(run)):
-        out.append(" " if run[index] == "+" else run[index])
-        starts.append(index)
-    return "".join(out), [min(start, len(run)) for start in starts] + [len(run)]

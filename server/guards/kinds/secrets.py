@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from server.guardsettings import Secrets
 
 LONGEST = 2000  # characters of a token
+LEAD = 80  # characters of a label and its sign
 CAP = 8192  # characters of a private key
 
 
@@ -117,28 +118,29 @@ TOKENS: Sequence[Token] = (
     Token(
         "kakao_key",
         rf"(?:kakao|카카오)[^\n\"'=:]{{0,24}}(?:key|키|secret|시크릿){_SIGN}[\"'`]?[0-9a-z]{{32}}(?![0-9A-Za-z])",
-        _value("kakao_key", 2.8),
+        _value("kakao_key", 2.8), lead=LEAD
     ),
     Token(
         "naver_key",
         rf"(?:naver|네이버|x-ncp|ncp|ncloud)[^\n\"'=:]{{0,30}}(?:secret|시크릿|key|키|id){_SIGN}[\"'`]?[0-9A-Za-z_]{{10,44}}(?![0-9A-Za-z])",
-        _value("naver_key", 2.8),
+        _value("naver_key", 2.8), lead=LEAD
     ),
     Token(
         "aws_key",
         rf"aws[a-z0-9_ .-]{{0,20}}(?:secret|key|token)[a-z_ -]{{0,16}}{_SIGN}[\"'`]?[A-Za-z0-9/+=]{{40,}}",
-        _value("aws_key", 3.5),
+        _value("aws_key", 3.5), lead=LEAD
     ),
-    Token("azure_key", r"(?:AccountKey|SharedAccessKey)=[A-Za-z0-9+/]{40,90}={0,2}", _value("azure_key", 3.5)),
-    Token("bearer_token", r"(?:bearer|basic)[ ]{1,2}[A-Za-z0-9._~+/-]{16,}={0,2}", lambda *seen: _bearer(*seen)),
+    Token("azure_key", r"(?:AccountKey|SharedAccessKey)=[A-Za-z0-9+/]{40,90}={0,2}", _value("azure_key", 3.5), lead=LEAD),
+    Token("bearer_token", r"(?:bearer|basic)[ ]{1,2}[A-Za-z0-9._~+/-]{16,}={0,2}", lambda *seen: _bearer(*seen), lead=LEAD),
     Token(
         "api_key",
         rf"(?:api|secret|access|client|private|auth|service|app|consumer|encryption|signing|master)[_ .-]?(?:key|secret|token)(?:[_-]?(?:id|value))?{_SIGN}{_ANY_VALUE}"
         rf"|(?:secret|token|apikey|시크릿|인증 ?키|토큰|api ?키|액세스 ?키|서비스 ?키){_SIGN}{_ANY_VALUE}",
         lambda *seen: _generic(*seen),
+        lead=LEAD,
     ),
-    Token("password", rf"(?:password|passwd|passphrase|passcode|비밀번호|비번|패스워드|암호){_SAID}{_ANY_VALUE}", _value("password", 1.5)),
-    Token("password", rf"(?<![A-Za-z])(?:pwd|pw){_SAID}{_ANY_VALUE}", _value("password", 1.5)),
+    Token("password", rf"(?:password|passwd|passphrase|passcode|비밀번호|비번|패스워드|암호){_SAID}{_ANY_VALUE}", _value("password", 1.5), lead=LEAD),
+    Token("password", rf"(?<![A-Za-z])(?:pwd|pw){_SAID}{_ANY_VALUE}", _value("password", 1.5), lead=LEAD),
     Token(
         "connection_string",
         r"(?:postgres(?:ql)?|mysql|mariadb|mongodb|redis|rediss|amqps?|mssql|sqlserver|s?ftp|ssh|https?|oracle|clickhouse|smtps?|ldaps?|kafka|nats|cockroachdb|snowflake)"

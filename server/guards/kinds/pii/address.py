@@ -82,7 +82,7 @@ def _english(text: str, start: int, end: int, before: Before) -> Hit | None:
 
 ON_PLAIN: Sequence[Token] = (
     Token("address", KOREAN, _korean, ignore_case=False, after=6),
-    Token("address", LABELLED, _korean, ignore_case=False, after=6),
+    Token("address", LABELLED, _korean, ignore_case=False, after=6, lead=24),
     Token("address", ENGLISH, _english, ignore_case=False),
 )
 LONGEST = 160

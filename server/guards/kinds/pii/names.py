@@ -48,7 +48,7 @@ def _english(text: str, start: int, end: int, before: Before) -> Hit | None:
 
 ON_PLAIN: Sequence[Token] = (
     Token("name", _TITLED, _titled, ignore_case=False),
-    Token("name", _LABELLED, _labelled, ignore_case=False),
-    Token("name", _ENGLISH, _english, ignore_case=False),
-    Token("name", _NAMED, _english, ignore_case=False),
+    Token("name", _LABELLED, _labelled, ignore_case=False, lead=24),
+    Token("name", _ENGLISH, _english, ignore_case=False, lead=24),
+    Token("name", _NAMED, _english, ignore_case=False, lead=24),
 )
