@@ -18,6 +18,9 @@ ENGLISH_ORDER = 0.8  # its first word is one that English questions and orders b
 
 # Syllables, and the jamo that disguises are made of: conjoining, compatibility, extended, half-width.
 _HANGUL = re.compile("[\uac00-\ud7a3\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\ud7b0-\ud7ff\uffa0-\uffdc]")
+# letters of other scripts
+_OTHER = re.compile("(?![\uac00-\ud7a3\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\ud7b0-\ud7ff\uffa0-\uffdc])[^\\W\\d_]")
+_LETTER = re.compile(r"[^\W\d_]")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]")
 # counts are bounded, so that no text costs more than its length
 _NOT_SPEECH = re.compile(r"```.*?(?:```|\Z)|`[^`\n]{0,300}`|https?://\S+|[\w.+-]{1,64}@\S+", re.DOTALL)
@@ -35,17 +38,17 @@ def of(text: str) -> Language:
         text = f"{text[:MOST]} {text[-MOST:]}"
     if not _HANGUL.search(text):
         return "en"
+    if not _OTHER.search(text):
+        return "ko"
     spoken = _NOT_SPEECH.sub(" ", _INVISIBLE.sub("", text))
-    for words in (_words(_QUOTED.sub(" ", spoken)), _words(spoken), _words(text)):
-        if words:
-            break
-    korean = [_HANGUL.search(word) is not None for word in words]
-    if korean[0]:
+    words = _words(_QUOTED.sub(" ", spoken)) or _words(spoken) or _words(text)
+    korean = sum(1 for word in words if _HANGUL.search(word))
+    if _HANGUL.search(words[0]):
         needed = KOREAN_FIRST
     else:
         needed = ENGLISH_ORDER if words[0].strip(",.:!?'’").lower().partition("'")[0] in _ORDERS else ENGLISH_FIRST
-    return "ko" if sum(korean) >= needed * len(korean) else "en"
+    return "ko" if korean >= needed * len(words) else "en"
 
 
 def _words(text: str) -> list[str]:
-    return [word for word in text.split() if any(map(str.isalpha, word))]
+    return [word for word in text.split() if _LETTER.search(word)]
