@@ -18,7 +18,8 @@ class AccessLog:
          "stream":true,"client":"10.0.0.7","status":200,"ms":812.4,"first_ms":31.2,"prompt_tokens":12,"completion_tokens":80}
 
     `ms` and `first_ms` are milliseconds from the request's headers to the answer's end and first byte. Status 499: the
-    client left before the end, with "disconnected":true. "error" is the code of the error that was answered.
+    client left before the end, with "disconnected":true. "error" is the code of the error that was answered;
+    "guards" tells those that had something to say.
     """
 
     def __init__(self, write: Callable[[bytes], object], clock: Callable[[], float] = time.time) -> None:
@@ -49,6 +50,8 @@ class AccessLog:
             line += f',"prompt_tokens":{call.prompt_tokens},"completion_tokens":{call.completion_tokens}'
         if call.cache is not None:
             line += f',"cache":"{call.cache[1].decode()}"'
+        if call.screening is not None and (said := call.screening.trail.told_of()):
+            line += f',"guards":{json.dumps(said)}'
         if call.error_code:
             line += f',"error":{json.dumps(call.error_code)}'
         self.lines.append(line + (',"disconnected":true}\n' if call.gone else "}\n"))

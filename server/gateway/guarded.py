@@ -25,7 +25,7 @@ from server.gateway.upstream.errors import Left
 from server.guards.careful import GuardFailed
 from server.guards.passage import Kind, Passage, Reask
 from server.guards.screening import Screening, guard_error
-from server.guards.shapes import Screen, Unreadable, whole
+from server.guards.shapes import Screen, Unreadable, choices_of, whole
 
 Message = MutableMapping[str, Any]
 ANSWERS = frozenset(("/v1/chat/completions", "/v1/completions", "/v1/responses"))
@@ -86,7 +86,7 @@ class Guarded:
         asks_again = judged and any(guard.settings.action == "reask" for guard in screening.policy.output)
         if self.events and not asks_again:
             self.mode = "stream"
-            self.screen = Screen(call.path, self._passages(judged), call.include_usage)
+            self.screen = Screen(call.path, self._passages(judged), call.include_usage, choices_of(call.path, screening.data))
         else:
             self.mode = "whole"
 

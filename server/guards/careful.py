@@ -35,6 +35,7 @@ class Careful:
         self.timeout = guard.settings.timeout
         self.seconds = 0.0
         self.down = False
+        self.found = False
         trail.seen(guard.name)
 
     def find(self, view: View, start: int = 0) -> list[Finding]:
@@ -47,6 +48,7 @@ class Careful:
             self._fail(error)
             return []
         self._count(began)
+        self.found = self.found or bool(found)
         return found
 
     def alive(self, view: View, start: int = 0) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from server.guards.base import Context, Finding, GuardDown, Judgement, Piece, Said, Side, Verdict
-from server.guards.careful import GuardFailed
+from server.guards.careful import Careful, GuardFailed
 
 if TYPE_CHECKING:
     from server.guards.hold import Bound, Hold
@@ -57,13 +57,29 @@ class Reask(Exception):
 
 
 class Trail:
-    """What the guards said of one request or answer; the worst of each counts."""
+    """What the guards said of one request and its answer; the worst of each counts.
 
-    def __init__(self, told: Callable[[Verdict], None]) -> None:
-        self.told = told  # each verdict, for the metrics
+    `told` gets each verdict, `took` (guard, seconds) for each text that a detector has read.
+    """
+
+    def __init__(self, told: Callable[[Verdict], None], took: Callable[[str, float], None] | None = None) -> None:
+        self.told = told
+        self.took = took
         self.said: dict[str, Said] = {}
         self.sides: set[Side] = set()  # on which something was found, or failed
         self.categories: dict[str, float] = {}
+
+    def told_of(self) -> str:
+        """`name=said` of every guard that had something to say."""
+        return ",".join(f"{guard}={said}" for guard, said in self.said.items() if said != "pass")
+
+    def read(self, careful: Careful) -> None:
+        """A detector has read its text to the end."""
+        guard = careful.guard
+        if self.took is not None:
+            self.took(guard.name, careful.seconds)
+        if not careful.found and not careful.down:
+            self.told(Verdict(guard.name, "pass", guard.side))
 
     def seen(self, guard: str) -> None:
         self.said.setdefault(guard, "pass")
@@ -141,6 +157,7 @@ class TextPassage:
         self.place = place
         self.by_name = {guard.name: guard for guard in guards}
         self.hold = _hold(bounds, context.side) if bounds else None
+        self.careful = [bound.detector for bound in bounds if isinstance(bound.detector, Careful)]
         judges = [guard for guard in guards if guard.judge is not None]
         self.by_sentence = [guard for guard in judges if guard.judge is not None and guard.judge.window == "sentences"]
         self.of_whole = [guard for guard in judges if guard.judge is not None and guard.judge.window == "whole"]
@@ -249,6 +266,9 @@ class TextPassage:
         """Tell what the detectors found since. Gives the guard that blocks."""
         if self.hold is None:
             return None
+        if self.ended or self.hold.blocked is not None:
+            for careful in self.careful:
+                self.trail.read(careful)
         for name, finding in self.hold.found[self.seen :]:
             self.trail.add(verdict(self.by_name[name], finding, self.place))
         self.seen = len(self.hold.found)

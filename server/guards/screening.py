@@ -23,13 +23,13 @@ Told = Callable[[Verdict], None]
 
 
 class Screening:
-    """`request` first; then `passage` for each text of the answer. `told` gets each verdict, for the metrics."""
+    """`request` first; then `passage` for each text of the answer. `told` and `took` are as for a Trail."""
 
-    def __init__(self, policy: Policy, model: str, path: str, told: Told) -> None:
+    def __init__(self, policy: Policy, model: str, path: str, told: Told, took: Callable[[str, float], None] | None = None) -> None:
         self.policy = policy
         self.model = model
         self.path = path
-        self.trail = Trail(told)
+        self.trail = Trail(told, took)
         self.vault = Vault()
         self.language: Language = "en"
         self.data: Mapping[str, Any] = {}
@@ -89,10 +89,16 @@ class Screening:
             for name, finding in hold.found:
                 self.trail.add(verdict(by_name[name], finding, place.path))
             if hold.blocked is not None:
+                self._read(bounds)
                 raise self._refused(by_name[hold.blocked[0]], place.path)
             out.append("".join(parts))
-        self._timed(bounds)
+        self._read(bounds)
         return out
+
+    def _read(self, bounds: Sequence[Bound]) -> None:
+        for bound in bounds:
+            if isinstance(bound.detector, Careful):
+                self.trail.read(bound.detector)
 
     async def _judge(self, pieces: Sequence[Piece]) -> None:
         judges = [guard for guard in self.policy.input if guard.judge is not None]
@@ -152,13 +158,6 @@ class Screening:
 
     def _refused(self, guard: Guard, place: str) -> ContentFiltered:
         return ContentFiltered(self.refusal(guard), param=place or None)
-
-    def _timed(self, bounds: Sequence[Bound]) -> None:
-        for bound in bounds:
-            if isinstance(bound.detector, Careful):
-                guard = bound.detector.guard
-                if self.trail.said.get(guard.name) == "pass":
-                    self.trail.add(Verdict(guard.name, "pass", guard.side, seconds=bound.detector.seconds))
 
 
 def guard_error(failed: GuardFailed, language: Language, side: Side) -> GuardError:

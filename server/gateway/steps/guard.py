@@ -32,7 +32,8 @@ class Guard:
 
     async def _judge(self, call: Call, policy: Policy) -> None:
         assert call.target is not None
-        screening = call.screening = Screening(policy, call.target.name, call.path, self.guarding.metrics.told)
+        metrics = self.guarding.metrics
+        screening = call.screening = Screening(policy, call.target.name, call.path, metrics.told, metrics.took)
         guarded = Guarded(call, screening, self.guarding.internal)
         call.send = guarded.send
         try:
