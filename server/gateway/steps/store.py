@@ -16,7 +16,7 @@ class Store:
 
     def __call__(self, call: Call) -> None:
         if call.cache is not None and call.target is not None:
-            self.results[call.target.name, call.cache[1].decode()] += 1
+            self.results[call.target.name, call.cache[1]] += 1
         flight = call.flight
         if flight is None:
             return
