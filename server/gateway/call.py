@@ -43,6 +43,7 @@ class Call:
     when: float = field(default_factory=time.perf_counter)  # it began
     request_id: bytes = b""
     trace: bytes = b""  # W3C trace headers for the engine, as they go on the wire
+    directs_cache: bool = False  # a header speaks to the cache
     body: bytes = b""
     model: str | None = None  # as the client wrote it
     stream: bool = False
