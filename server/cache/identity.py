@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from hashlib import sha256
@@ -114,6 +115,14 @@ def identify_anew(path: str, body: bytes, origin: Origin, ask: Ask | None = None
 _memoised = lru_cache(maxsize=2048)(identify_anew)
 
 
+class _Number(ABC):  # noqa: B024  only what is registered below
+    """A whole number, or one as it is written."""
+
+
+_Number.register(int)
+_Number.register(Ext)
+
+
 class _Message(msgspec.Struct, forbid_unknown_fields=True):
     content: str
     role: str
@@ -121,28 +130,29 @@ class _Message(msgspec.Struct, forbid_unknown_fields=True):
 
 _Whole = Annotated[int, msgspec.Meta(gt=SMALLEST, lt=LARGEST)] | None | UnsetType
 _Text = str | None | UnsetType
+_Fraction = _Number | None | UnsetType
 
 
 class _Plain(msgspec.Struct, forbid_unknown_fields=True):
     """A request as most are: no field of it points outside or changes what a stream tells. Sorted by name, as `canonical` does."""
 
-    frequency_penalty: Any = UNSET
+    frequency_penalty: _Fraction = UNSET
     max_completion_tokens: _Whole = UNSET
     max_tokens: _Whole = UNSET
     messages: list[_Message] | UnsetType = UNSET
-    min_p: Any = UNSET
+    min_p: _Fraction = UNSET
     model: _Text = UNSET
     n: _Whole = UNSET
-    presence_penalty: Any = UNSET
+    presence_penalty: _Fraction = UNSET
     prompt: _Text = UNSET
-    repetition_penalty: Any = UNSET
+    repetition_penalty: _Fraction = UNSET
     seed: _Whole = UNSET
     stop: _Text = UNSET
     stream: bool | UnsetType | None = UNSET
     stream_options: dict[str, bool | None] | UnsetType | None = UNSET
-    temperature: Any = UNSET
+    temperature: _Fraction = UNSET
     top_k: _Whole = UNSET
-    top_p: Any = UNSET
+    top_p: _Fraction = UNSET
     user: _Text = UNSET
 
 
@@ -157,10 +167,7 @@ def _plain(body: bytes) -> tuple[_Plain, bytes] | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     keys = 0 if fields.user is fields.stream is fields.stream_options is UNSET else _drop(fields)
-    if keys < 0 or not (fields.temperature is UNSET or _is_number(fields.temperature)):
-        return None
-    plain = fields.top_p is fields.min_p is fields.presence_penalty is fields.frequency_penalty is fields.repetition_penalty is UNSET
-    if not plain and not _are_numbers(fields):
+    if keys < 0:
         return None
     data = _encoder.encode(fields)
     count = data[2]  # of the fields that are there; msgspec writes a map that could have had more than 15 with the long header
@@ -185,13 +192,11 @@ def _drop(fields: _Plain) -> int:
     return keys
 
 
-def _are_numbers(fields: _Plain) -> bool:
-    return all(map(_is_number, (fields.top_p, fields.min_p, fields.presence_penalty, fields.frequency_penalty, fields.repetition_penalty)))
-
-
-def _is_number(value: Any) -> bool:
-    """Whether a number, as it is here, is one for `read` too; or there is none."""
-    return value is UNSET or value is None or type(value) is Ext or (type(value) is int and SMALLEST < value < LARGEST)
+def _same_number(_: object, value: Any) -> Any:
+    """A number, as it is here, that is the same for `read`. Raises ValueError for what is none."""
+    if type(value) is Ext or (type(value) is int and SMALLEST < value < LARGEST):
+        return value
+    raise ValueError
 
 
 def read(body: bytes) -> dict[str, Any] | Uncacheable:
@@ -262,7 +267,7 @@ _decoder = json.JSONDecoder(
     parse_int=_integer,
     parse_constant=_constant,
 )
-_decode = msgspec.json.Decoder(_Plain, float_hook=lambda text: Ext(DECIMAL, text.encode())).decode
+_decode = msgspec.json.Decoder(_Plain, dec_hook=_same_number, float_hook=lambda text: Ext(DECIMAL, text.encode())).decode
 _spaced = re.compile(rb'"[ \t\r\n]+:').search  # a key that `":` does not show
 _scan: Callable[[str, int], tuple[Any, int]] = _decoder.scan_once  # type: ignore[attr-defined]  # `decode`, without its two searches for white space
 _encoder = msgspec.msgpack.Encoder(order="deterministic")
