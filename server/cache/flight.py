@@ -85,8 +85,8 @@ class Flight(msgspec.Struct, eq=False):
         """The answer has come to its end: a stream, or `whole`."""
         if whole is not None:
             self.whole = whole
-            self.held = len(whole.body)
-            if self.held > self.most:
+            self.held = held = len(whole.body)
+            if held > self.most:
                 self.kept = False
         self._end("done")
 
@@ -218,7 +218,9 @@ class Flights:
 
     def lead(self, key: bytes, usage: bool, attempts: int = 0, alone: bool = False, request: bytes = b"") -> Flight:
         """A new flight. `alone`: nobody may follow, since one is running already that they follow."""
-        flight = Flight(key, usage, self.most, attempts, request, self.epoch, [] if self.paced else None)
+        flight = Flight(key, usage, self.most, attempts, request, self.epoch)
+        if self.paced:
+            flight.times = []
         if not alone:
             self.running[key] = flight
         return flight

@@ -82,9 +82,8 @@ class Kept:
 
     def now(self, key: bytes) -> Entry | None:
         """What is in memory."""
-        draft = self.drafts.get(key)
-        if draft is not None:
-            return self._settle(draft)
+        if key in self.drafts:
+            return self._settle(self.drafts[key])
         row = self.levels.get_now(key)
         return self._read(row) if row is not None else None
 

@@ -28,8 +28,9 @@ class KeyFilter:
         table = self._table
         if table is None:
             return True
-        slot = hash(key) & table[1]
-        return table[0][slot >> 3] >> (slot & 7) & 1 == 1
+        bits, mask = table
+        slot = hash(key) & mask
+        return bits[slot >> 3] & (1 << (slot & 7)) != 0
 
     def add(self, key: bytes) -> None:
         number = hash(key)

@@ -29,6 +29,8 @@ class Coalesce:
     def __init__(self, kept: Kept, drain: Drain) -> None:
         self.kept = kept
         self.flights = kept.flights
+        self.running = kept.flights.running
+        self.lead = kept.flights.lead
         self.drain = drain
 
     def __call__(self, call: Call) -> Awaitable[bool] | None:
@@ -36,9 +38,9 @@ class Coalesce:
         identity, control = call.identity, call.control
         if identity is None or control is None or not control.write:
             return None
-        running = self.flights.running.get(identity.key)
-        if running is None:
-            self._lead(call)
+        running = self.running.get(identity.key)
+        if running is None:  # as nearly always
+            call.flight = self.lead(identity.key, not call.stream or tells_usage(call), 0, False, call.body)
             return None
         if control.read and control.max_age != 0 and self.flights.find(identity.key, wants_usage(call)) is running:
             return self._follow(call, running)
@@ -48,8 +50,7 @@ class Coalesce:
 
     def _lead(self, call: Call, attempts: int = 0, alone: bool = False) -> None:
         assert call.identity is not None
-        usage = not call.stream or tells_usage(call)
-        call.flight = self.flights.lead(call.identity.key, usage, attempts, alone, call.body)
+        call.flight = self.lead(call.identity.key, tells_usage(call), attempts, alone, call.body)
 
     async def _follow(self, call: Call, flight: Flight) -> bool:
         follower = call.follower = flight.join()

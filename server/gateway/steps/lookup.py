@@ -49,10 +49,12 @@ class LookUp:
             if identity.kind == "embeddings":
                 return self._inputs(call, said)
             if said.read:
-                found = self._now(identity.key)
+                key = identity.key
+                self.count += 1
+                found = self.now(key) if self.count % EVERY else self._timed(key)
                 if found is not None and self._fits(call, said, found):
                     return self._serve(call, found)
-                if self.may_have(identity.key):
+                if self.may_have(key):
                     return self._ask_store(call, identity, said)
         if said.only_if_cached:
             self._only_if_cached(call, said)
@@ -63,10 +65,7 @@ class LookUp:
         if self.ask is None or call.identity is None:
             _only_if_cached(said)
 
-    def _now(self, key: bytes) -> Entry | None:
-        self.count += 1
-        if self.count % EVERY:
-            return self.now(key)
+    def _timed(self, key: bytes) -> Entry | None:
         began = time.perf_counter()
         found = self.now(key)
         self.timed(time.perf_counter() - began)
@@ -74,16 +73,17 @@ class LookUp:
 
     def _identity(self, call: Call, said: Control) -> Identity | None:
         """None: the request passes the cache by."""
-        path, body, target = call.path, call.body, call.target
-        assert target is not None
-        if path not in KINDS or target.origin is None or not (said.read or said.write):
+        path, body = call.path, call.body
+        assert call.target is not None
+        origin = call.target.origin
+        if path not in KINDS or origin is None or not (said.read or said.write):
             return None
-        known = self.known.get(body) if len(body) <= MEMOISED else None
-        if known is not None and known[0] is target.origin and known[1] == path and not said.namespace:
+        if said.namespace:
+            origin = _within(origin, said.namespace)
+        elif len(body) <= MEMOISED and (known := self.known.get(body)) is not None and known[0] is origin and known[1] == path:
             return known[2]
-        origin = _within(target.origin, said.namespace) if said.namespace else target.origin
         found = identify_anew(path, body, origin, self.ask)
-        return None if not isinstance(found, Identity) or (found.sampled and not self.sampled) else found
+        return found if isinstance(found, Identity) and (self.sampled or not found.sampled) else None
 
     def _remember(self, call: Call) -> None:
         """A request that was answered comes again, most likely in the same bytes; one that was not need not be remembered."""
