@@ -9,6 +9,7 @@ import msgspec
 
 from server.errors import InvalidRequest
 
+HEADERS = (b"cache-control", b"x-sllm-cache-namespace")  # that are read here
 LONGEST_NAMESPACE = 128  # characters
 LONGEST_AGE = 2**31  # seconds; RFC 9111, section 1.2.2: what is larger counts as this
 

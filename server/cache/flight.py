@@ -13,14 +13,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence, Set
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 from server.cache.entry import Entry
 
 State = Literal["running", "done", "failed"]
 
 
-class Whole(NamedTuple):
+class Whole(msgspec.Struct, frozen=True):
     """An answer in one piece, as the engine gave it. One with a status from 400 up is shared, and never kept."""
 
     status: int
@@ -33,37 +35,34 @@ class Ended(Exception):
     """The leader ended without an answer, and without a word of why: its client left, or the gateway stops."""
 
 
-class Flight:
+class Flight(msgspec.Struct, eq=False):
     """One generation. `usage`: its answer will tell the tokens. `chunks`: a stream as it came; else `whole` is set at its end."""
 
+    key: bytes
+    usage: bool
+    most: int  # bytes that are noted for those who come late
+    attempts: int = 0  # generations of the same that have failed before
+    request: bytes = b""  # the leader's
+    epoch: int = 0
+    times: list[float] | None = None  # when each chunk came, where the pace is kept
+    began: float = msgspec.field(default_factory=time.perf_counter)
     state: State = "running"
-    open = True  # others may join
-    kept = True  # small enough to be stored
-    held = 0  # bytes of `chunks`
-    took = 0.0  # seconds, once it has ended
-    epoch = 0
-    following = 0  # requests that wait, the leader's not counted
+    open: bool = True  # others may join
+    kept: bool = True  # small enough to be stored
+    held: int = 0  # bytes of `chunks`, or of `whole`
+    took: float = 0.0  # seconds, once it has ended
+    following: int = 0  # requests that wait, the leader's not counted
     whole: Whole | None = None
-    request = b""  # the leader's
     entry: Entry | None = None  # of the answer, once `read_out`
-    read_out = False
+    read_out: bool = False
     failure: Exception | None = None
-    final = False  # trying again cannot help the others
-    busy = False  # the leader is writing to its own client, and so does not read
+    final: bool = False  # trying again cannot help the others
+    busy: bool = False  # the leader is writing to its own client, and so does not read
     read: Callable[[], Awaitable[bytes]] | None = None
     reading: asyncio.Task[None] | None = None  # reads for all, once somebody follows
     abandon: Callable[[], None] | None = None  # set when the leader's client has left: ends the engine's work
-    times: list[float] | None = None  # when each chunk came, where the pace is kept
-
     chunks: Sequence[bytes] = ()
     listeners: Set[Follower] = frozenset()
-
-    def __init__(self, key: bytes, usage: bool, most: int, attempts: int = 0) -> None:
-        self.key = key
-        self.usage = usage
-        self.most = most  # bytes that are noted for those who come late
-        self.attempts = attempts  # generations of the same that have failed before
-        self.began = time.perf_counter()
 
     # the leader's side
 
@@ -84,9 +83,11 @@ class Flight:
 
     def finish(self, whole: Whole | None = None) -> None:
         """The answer has come to its end: a stream, or `whole`."""
-        self.whole = whole
-        if whole is not None and len(whole.body) > self.most:
-            self.kept = False
+        if whole is not None:
+            self.whole = whole
+            self.held = held = len(whole.body)
+            if held > self.most:
+                self.kept = False
         self._end("done")
 
     def fail(self, failure: Exception | None, final: bool = False) -> None:
@@ -215,10 +216,9 @@ class Flights:
         flight = self.running.get(key)
         return flight if flight is not None and flight.open and (flight.usage or not usage) else None
 
-    def lead(self, key: bytes, usage: bool, attempts: int = 0, alone: bool = False) -> Flight:
+    def lead(self, key: bytes, usage: bool, attempts: int = 0, alone: bool = False, request: bytes = b"") -> Flight:
         """A new flight. `alone`: nobody may follow, since one is running already that they follow."""
-        flight = Flight(key, usage, self.most, attempts)
-        flight.epoch = self.epoch
+        flight = Flight(key, usage, self.most, attempts, request, self.epoch)
         if self.paced:
             flight.times = []
         if not alone:
@@ -227,6 +227,7 @@ class Flights:
 
     def end(self, flight: Flight) -> None:
         """Forget `flight`; if it has not ended by itself, it has failed."""
-        flight.fail(None)
+        if flight.state == "running":
+            flight.fail(None)
         if self.running.get(flight.key) is flight:
             del self.running[flight.key]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class ClientGone(Exception):
     """The client closed its connection before its answer was whole."""
 
 
+@dataclass(slots=True, eq=False)
 class Call:
     """What the steps learn about a request and tell each other.
 
@@ -36,14 +38,20 @@ class Call:
     error can only end the connection or be an event of the stream.
     """
 
-    request_id = b""
-    trace = b""  # W3C trace headers for the engine, as they go on the wire
-    body = b""
+    scope: Scope
+    receive: Receive
+    send: Send
+    path: str
+    when: float = field(default_factory=time.perf_counter)  # it began
+    request_id: bytes = b""
+    trace: bytes = b""  # W3C trace headers for the engine, as they go on the wire
+    directs_cache: bool = False  # a header speaks to the cache
+    body: bytes = b""
     model: str | None = None  # as the client wrote it
-    stream = False
-    has_stream_options = False
-    include_usage = False  # the client asked for the usage chunk
-    strip_usage = False  # take the usage chunk out of the stream
+    stream: bool = False
+    has_stream_options: bool = False
+    include_usage: bool = False  # the client asked for the usage chunk
+    strip_usage: bool = False  # take the usage chunk out of the stream
     target: Target | None = None
     connection: Connection | None = None
     cache: tuple[bytes, bytes] | None = None  # the answer's x-sllm-cache; None: the cache is off
@@ -54,24 +62,17 @@ class Call:
     inputs: Inputs | None = None  # of embeddings
     follower: Follower | None = None  # of one that somebody else leads
     screening: Screening | None = None  # what its guards said; None: it has none
-    blocked = False  # a guard found something in the answer, or ended it
+    blocked: bool = False  # a guard found something in the answer, or ended it
     refused: RequestError | None = None  # by a guard, while the engine was at work
-    waits = False  # for something else than an engine: its client is watched all the same
-    status = 0
-    first = 0.0  # perf_counter at the first byte sent; 0: none yet
-    started = False
-    finished = False  # the answer is whole and out
-    gone = False  # the client left before
-    closing = False  # the client's connection ends with this answer
-    watched = False
-    ticks = 0
+    waits: bool = False  # for something else than an engine: its client is watched all the same
+    status: int = 0
+    first: float = 0.0  # perf_counter at the first byte sent; 0: none yet
+    started: bool = False
+    finished: bool = False  # the answer is whole and out
+    gone: bool = False  # the client left before
+    closing: bool = False  # the client's connection ends with this answer
+    watched: bool = False
+    ticks: int = 0
     error_code: str | None = None
-    prompt_tokens = 0
-    completion_tokens = 0
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
-        self.scope = scope
-        self.receive = receive
-        self.send = send
-        self.path = path
-        self.when = time.perf_counter()
+    prompt_tokens: int = 0
+    completion_tokens: int = 0

@@ -13,6 +13,7 @@ from itertools import accumulate, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from prometheus_client import CollectorRegistry
 
 from server.cache import entry as entries
@@ -36,23 +37,16 @@ MOST_DRAFTS = 512
 MOST_HELD = 32 * 2**20  # bytes of drafts; what comes beyond is not kept
 
 
-class Draft:
+class Draft(msgspec.Struct, eq=False):
     """A complete answer as the engine gave it."""
 
-    __slots__ = ("asked", "created", "flight", "identity", "key", "model", "namespace", "path")
-
-    def __init__(self, call: Call, flight: Flight, created: float) -> None:
-        assert call.identity is not None
-        assert call.control is not None
-        assert call.target is not None
-        self.identity = call.identity
-        self.key = call.identity.key
-        self.flight = flight
-        self.path = call.path
-        self.model = call.target.name  # as clients call it
-        self.namespace = call.control.namespace
-        self.created = created
-        self.asked = call.asked
+    key: bytes
+    flight: Flight
+    path: str
+    model: str  # as clients call it
+    namespace: str
+    asked: Asked | None
+    created: float
 
 
 class Kept:
@@ -88,9 +82,8 @@ class Kept:
 
     def now(self, key: bytes) -> Entry | None:
         """What is in memory."""
-        draft = self.drafts.get(key)
-        if draft is not None:
-            return self._settle(draft)
+        if key in self.drafts:
+            return self._settle(self.drafts[key])
         row = self.levels.get_now(key)
         return self._read(row) if row is not None else None
 
@@ -110,14 +103,18 @@ class Kept:
 
     def keep(self, call: Call, flight: Flight) -> None:
         """Take the answer that has come for a request."""
-        size = _size(flight)
+        size = flight.held
         if len(self.drafts) >= MOST_DRAFTS or self.held + size > MOST_HELD:
             self.metrics.events["dropped"] += 1
             return
-        draft = Draft(call, flight, self.clock())
-        old = self.drafts.pop(draft.key, None)
-        self.held += size - (_size(old.flight) if old is not None else 0)
-        self.drafts[draft.key] = draft
+        old = self.drafts.pop(flight.key, None)
+        self.held += size - (old.flight.held if old is not None else 0)
+        self.drafts[flight.key] = self._draft(call, flight)
+
+    def _draft(self, call: Call, flight: Flight) -> Draft:
+        assert call.control is not None
+        assert call.target is not None
+        return Draft(flight.key, flight, call.path, call.target.name, call.control.namespace, call.asked, self.clock())
 
     def put(self, key: bytes, entry: Entry) -> None:
         """Store an entry, in memory at once."""
@@ -132,13 +129,13 @@ class Kept:
         """The entry of a flight that has just ended, for those who waited; made once for all of them."""
         if not flight.read_out:
             flight.read_out = True
-            flight.entry = entry_of(Draft(call, flight, self.clock()))
+            flight.entry = entry_of(self._draft(call, flight))
         return flight.entry
 
     def _settle(self, draft: Draft) -> Entry | None:
         """Make the entry of a draft and store it. None: the answer was not complete after all."""
         del self.drafts[draft.key]
-        self.held -= _size(draft.flight)
+        self.held -= draft.flight.held
         entry = draft.flight.entry if draft.flight.read_out else entry_of(draft)
         if entry is not None:
             self.put(draft.key, entry)
@@ -199,7 +196,7 @@ class Kept:
         gone = [d for d in self.drafts.values() if (model is None or d.model == model) and (namespace is None or d.namespace == namespace)]
         for draft in gone:
             del self.drafts[draft.key]
-            self.held -= _size(draft.flight)
+            self.held -= draft.flight.held
         return len(gone) + self.levels.memory.flush(model, namespace)
 
     async def flush(self, model: str | None, namespace: str | None) -> int:
@@ -229,10 +226,6 @@ def entry_of(draft: Draft) -> Entry | None:
     return entry_from_stream(
         draft.path, recorded, created=draft.created, model=draft.model, namespace=draft.namespace, engine_seconds=flight.took
     )
-
-
-def _size(flight: Flight) -> int:
-    return flight.held if flight.whole is None else len(flight.whole.body)
 
 
 def open_kept(settings: Settings, registry: CollectorRegistry, state_path: Path | None) -> Kept | None:

@@ -14,7 +14,7 @@ import msgspec
 
 from server.cache.entry import Kind
 from server.cache.shapes import chat, completions, plain
-from server.cache.shapes.answer import Merged, Recorded, counts, ended, natural
+from server.cache.shapes.answer import CUT, Merged, Recorded, Usage, counts, ended, natural
 from server.cache.shapes.events import data_of, event, pauses, split, tidy
 from server.cache.shapes.merge import add, joined
 
@@ -26,6 +26,28 @@ Reads = Sequence[tuple[int, float]]  # (bytes so far, when) of each read of the 
 
 _json = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
+
+
+class _Said(msgspec.Struct):
+    tool_calls: Any = None
+    function_call: Any = None
+    refusal: Any = None
+    audio: Any = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Said | None = None
+    finish_reason: str | None = None
+    stop_reason: int | str | None = None
+
+
+class _Usual(msgspec.Struct):
+    choices: list[_Choice]
+    usage: Usage | None = None
+    error: Any = None
+
+
+_usual = msgspec.json.Decoder(_Usual)
 
 
 class _Broken(ValueError):
@@ -121,6 +143,10 @@ def _ordered(choice: dict[str, Any]) -> dict[str, Any]:
 
 def read_whole(kind: Kind, body: bytes) -> Recorded | None:
     """The answer `body` without its stream; None unless it is complete. Raises one of ODD."""
+    found = _read_usual(body)
+    if found is not None:
+        ends, natural_end, (prompt_tokens, completion_tokens) = found
+        return Recorded(kind, body, b"", b"", prompt_tokens, completion_tokens, natural_end) if ends else None
     answer = _json.decode(body)
     choices = answer.get("choices") if isinstance(answer, dict) and answer.get("error") is None else None
     if not isinstance(choices, list) or not choices:
@@ -137,6 +163,33 @@ def read_whole(kind: Kind, body: bytes) -> Recorded | None:
         completion_tokens=completion_tokens,
         natural_end=all(map(natural, choices)),
     )
+
+
+def _read_usual(body: bytes) -> tuple[bool, bool, tuple[int, int]] | None:
+    """(whether every choice has ended, by itself, and the token counts) of an answer as nearly all are; None: it needs a closer look.
+
+    Texts are not decoded, which is most of the time: so they must be without escapes that may stand for half a character.
+    """
+    if b"\\u" in body:
+        return None
+    try:
+        if not body.isascii():
+            body.decode()
+        answer = _usual.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if answer.error is not None or not answer.choices:
+        return None
+    ends = natural_end = True
+    for choice in answer.choices:
+        said = choice.message
+        if choice.finish_reason is None or choice.finish_reason in CUT:
+            ends = False
+        if choice.finish_reason != "stop" or type(choice.stop_reason) is str:
+            natural_end = False
+        if said is not None and (said.tool_calls or said.function_call or said.refusal or said.audio):
+            natural_end = False
+    return ends, natural_end, answer.usage.counts if answer.usage is not None else (0, 0)
 
 
 def make_events(kind: Kind, body: bytes, typing: bool = False) -> tuple[list[bytes], bytes]:

@@ -1,6 +1,6 @@
 """Which keys a store may have: one bit for each of many slots, so that most misses need not ask the store.
 
-Keys are digests, so their first bytes are as good as a hash (a Bloom filter with one hash function). A key that was thrown
+A Bloom filter with one hash function: Python's own of the key, which every look-up in memory has computed already. A key that was thrown
 out of the store leaves its bit behind: that costs a look-up in vain, never a hit missed. When too many bits are set, the filter
 is built anew from the store's keys.
 """
@@ -28,11 +28,12 @@ class KeyFilter:
         table = self._table
         if table is None:
             return True
-        slot = int.from_bytes(key[:8], "little") & table[1]
-        return bool(table[0][slot >> 3] & (1 << (slot & 7)))
+        bits, mask = table
+        slot = hash(key) & mask
+        return bits[slot >> 3] & (1 << (slot & 7)) != 0
 
     def add(self, key: bytes) -> None:
-        number = int.from_bytes(key[:8], "little")
+        number = hash(key)
         with self._lock:
             if self._table is not None:
                 self._ones += _set(self._table, number)
@@ -57,7 +58,7 @@ class KeyFilter:
         """One of the keys that the store has had since before `begin`."""
         building = self._building
         assert building is not None
-        number = int.from_bytes(key[:8], "little")
+        number = hash(key)
         with self._lock:
             _set(building, number)
 

@@ -6,7 +6,7 @@ A store that is down, or takes longer than `deadline` seconds, is a miss that is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from server.cache.stores.base import Clock, Row, Store, StoreDown, StoreStats
@@ -30,6 +30,10 @@ class Counters:
         self.down = 0  # misses because the store was down, or not asked since it had been
 
 
+def _never(key: bytes) -> bool:
+    return False
+
+
 class Levels:
     """`store` may be a MemoryStore, which then is its own front."""
 
@@ -39,6 +43,9 @@ class Levels:
         self.deadline = deadline
         self.counters = Counters()
         self._alone = isinstance(store, MemoryStore) and store.memory is memory
+        self._rows = memory.rows
+        # Whether `get` is worth waiting for, where `get_now` had nothing.
+        self.may_have: Callable[[bytes], bool] = _never if self._alone else store.may_have
         self._epoch = 0  # rises with every flush: what was read before one is not kept after it
         self._ping: asyncio.Task[None] | None = None
         self._breaker = Breaker(lambda seconds, then: asyncio.get_running_loop().call_later(seconds, then), self._start_ping)
@@ -56,16 +63,14 @@ class Levels:
 
     def get_now(self, key: bytes) -> Row | None:
         """The row, if this worker's memory has it."""
+        if key not in self._rows:
+            return None
         row = self.memory.get(key)
         if row is not None:
             self.counters.memory_hits += 1
             if not self._alone:
                 self.store.touch(key)
         return row
-
-    def may_have(self, key: bytes) -> bool:
-        """Whether `get` is worth waiting for, where `get_now` had nothing."""
-        return not self._alone and self.store.may_have(key)
 
     async def get(self, key: bytes) -> Row | None:
         """The row from memory or else from the store; None also where the store is slow or down. Never raises."""

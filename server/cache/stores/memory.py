@@ -34,17 +34,17 @@ class Memory:
         self.on_removed = on_removed
         self.bytes = 0
         self.tally = Tally()
-        self._rows: OrderedDict[bytes, Row] = OrderedDict()
+        self.rows: OrderedDict[bytes, Row] = OrderedDict()
         self._charged: dict[bytes, int] = {}  # key -> bytes that something else holds for it
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.rows)
 
     def __contains__(self, key: bytes) -> bool:
-        return key in self._rows
+        return key in self.rows
 
     def get(self, key: bytes) -> Row | None:
-        row = self._rows.get(key)
+        row = self.rows.get(key)
         if row is None:
             return None
         now = self.clock()
@@ -52,7 +52,7 @@ class Memory:
             self._remove(row)
             self.tally.expired += 1
             return None
-        self._rows.move_to_end(key)
+        self.rows.move_to_end(key)
         return row
 
     def put(self, row: Row) -> None:
@@ -62,10 +62,10 @@ class Memory:
             self.tally.dropped += 1
             self.discard(key)
             return
-        old = self._rows.pop(key, None)
+        old = self.rows.pop(key, None)
         if old is not None:
             self.bytes -= old.size
-        self._rows[key] = row
+        self.rows[key] = row
         self.bytes += size
         self._shrink()
 
@@ -76,12 +76,12 @@ class Memory:
         self._shrink()
 
     def discard(self, key: bytes) -> None:
-        row = self._rows.get(key)
+        row = self.rows.get(key)
         if row is not None:
             self._remove(row)
 
     def flush(self, model: str | None, namespace: str | None) -> int:
-        gone = [row for row in self._rows.values() if matches(row, model, namespace)]
+        gone = [row for row in self.rows.values() if matches(row, model, namespace)]
         for row in gone:
             self._remove(row)
         return len(gone)
@@ -89,24 +89,24 @@ class Memory:
     def expire(self) -> None:
         """Remove what is past its time though nobody asked for it."""
         now = self.clock()
-        for row in [row for row in self._rows.values() if not alive(row, self.ttl, now)]:
+        for row in [row for row in self.rows.values() if not alive(row, self.ttl, now)]:
             self._remove(row)
             self.tally.expired += 1
 
     def groups(self) -> tuple[Group, ...]:
         sums: dict[tuple[str, str], tuple[int, int]] = {}
-        for row in self._rows.values():
+        for row in self.rows.values():
             entries, size = sums.get((row.model, row.namespace), (0, 0))
             sums[row.model, row.namespace] = (entries + 1, size + row.size)
         return tuple(Group(*name, *total) for name, total in sorted(sums.items()))
 
     def _shrink(self) -> None:
         while self.bytes > self.max_bytes:
-            self._remove(next(iter(self._rows.values())))
+            self._remove(next(iter(self.rows.values())))
             self.tally.evicted += 1
 
     def _remove(self, row: Row) -> None:
-        del self._rows[row.key]
+        del self.rows[row.key]
         self.bytes -= row.size + self._charged.pop(row.key, 0)
         self.on_removed(row.key)
 

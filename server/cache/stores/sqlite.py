@@ -56,6 +56,7 @@ class SQLite:
         self.on_flush: Flushed = ignore
         self.on_replace: Replaced = ignore
         self._filter = KeyFilter()
+        self.may_have = self._filter.may_have
         self._on_the_way = OnTheWay()
         self._touched = Touched(touch_again)
         self._touch_every = touch_every
@@ -84,9 +85,6 @@ class SQLite:
 
     async def ping(self) -> None:
         await self._ask(b"")
-
-    def may_have(self, key: bytes) -> bool:
-        return self._filter.may_have(key)
 
     async def get(self, key: bytes) -> Row | None:
         row = self._on_the_way.rows.get(key)

@@ -29,6 +29,8 @@ class Coalesce:
     def __init__(self, kept: Kept, drain: Drain) -> None:
         self.kept = kept
         self.flights = kept.flights
+        self.running = kept.flights.running
+        self.lead = kept.flights.lead
         self.drain = drain
 
     def __call__(self, call: Call) -> Awaitable[bool] | None:
@@ -36,18 +38,19 @@ class Coalesce:
         identity, control = call.identity, call.control
         if identity is None or control is None or not control.write:
             return None
-        key = identity.key
-        running = self.flights.running.get(key)
-        if running is not None and control.read and control.max_age != 0 and self.flights.find(key, wants_usage(call)) is running:
+        running = self.running.get(identity.key)
+        if running is None:  # as nearly always
+            call.flight = self.lead(identity.key, not call.stream or tells_usage(call), 0, False, call.body)
+            return None
+        if control.read and control.max_age != 0 and self.flights.find(identity.key, wants_usage(call)) is running:
             return self._follow(call, running)
         # An answer that must be fresh is not waited for, and does not take the place of one that others may wait for.
-        self._lead(call, alone=running is not None and running.open and (running.usage or not tells_usage(call)))
+        self._lead(call, alone=running.open and (running.usage or not tells_usage(call)))
         return None
 
     def _lead(self, call: Call, attempts: int = 0, alone: bool = False) -> None:
         assert call.identity is not None
-        call.flight = self.flights.lead(call.identity.key, tells_usage(call), attempts, alone)
-        call.flight.request = call.body
+        call.flight = self.lead(call.identity.key, tells_usage(call), attempts, alone, call.body)
 
     async def _follow(self, call: Call, flight: Flight) -> bool:
         follower = call.follower = flight.join()

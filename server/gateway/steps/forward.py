@@ -124,7 +124,11 @@ class Forward:
             headers = [(b"content-type", kind)] if kind else []
             call.prompt_tokens, call.completion_tokens = read_usage(body)
         if call.flight is not None:
-            _share(call.flight, Whole(status, body, tuple(headers), call.error_code))
+            whole = Whole(status, body, tuple(headers), call.error_code)
+            if status == 200:
+                call.flight.finish(whole)
+            else:
+                _share_error(call.flight, whole)
         if call.inputs is not None and status == 200:
             body = call.inputs.answer(body)
         headers += ((b"content-length", b"%d" % len(body)), (b"x-request-id", call.request_id), call.target.header)
@@ -176,13 +180,10 @@ class Forward:
         call.finished = True
 
 
-def _share(flight: Flight, whole: Whole) -> None:
+def _share_error(flight: Flight, whole: Whole) -> None:
     """Tell those who wait for the same. An error that comes of the engine's state may be another for the next one."""
-    if whole.status == 200:
-        flight.finish(whole)
-    else:
-        flight.whole = whole
-        flight.fail(None, final=whole.status in SAME_FOR_ALL)
+    flight.whole = whole
+    flight.fail(None, final=whole.status in SAME_FOR_ALL)
 
 
 async def _lead(call: Call, flight: Flight, start: Message, data: bytes, connection: Connection, feed: Callable[[bytes], bytes]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 
 import msgspec
 
-from server.cache.control import Control, control
+from server.cache.control import DEFAULT, Control, control
 from server.cache.entry import KINDS, Entry
 from server.cache.identity import MEMOISED, Ask, Identity, Origin, identify_anew
 from server.cache.shapes import addressed, fits, with_stream
@@ -32,13 +32,15 @@ class LookUp:
         self.namespaces = kept.settings.namespace_header
         self.sampled = kept.settings.sampled
         self.paced = kept.settings.replay == "paced"
+        self.now = kept.now
+        self.may_have = kept.levels.may_have
         self.timed = kept.metrics.memory_timed
         self.count = 0
-        self.known: dict[tuple[str, bytes], tuple[Origin, Identity]] = {}  # (path, body) of requests that were answered
+        self.known: dict[bytes, tuple[Origin, str, Identity]] = {}  # bodies of requests that were answered, and their paths
 
     def __call__(self, call: Call) -> Awaitable[bool | None] | None:
         call.cache = BYPASS
-        said = control(call.scope["headers"], self.namespaces)
+        said = control(call.scope["headers"], self.namespaces) if call.directs_cache else DEFAULT
         identity = self._identity(call, said)
         if identity is not None:
             call.cache = MISS
@@ -47,12 +49,15 @@ class LookUp:
             if identity.kind == "embeddings":
                 return self._inputs(call, said)
             if said.read:
-                found = self._now(identity.key)
+                key = identity.key
+                self.count += 1
+                found = self.now(key) if self.count % EVERY else self._timed(key)
                 if found is not None and self._fits(call, said, found):
                     return self._serve(call, found)
-                if self.kept.levels.may_have(identity.key):
+                if self.may_have(key):
                     return self._ask_store(call, identity, said)
-        self._only_if_cached(call, said)
+        if said.only_if_cached:
+            self._only_if_cached(call, said)
         return None
 
     def _only_if_cached(self, call: Call, said: Control) -> None:
@@ -60,27 +65,25 @@ class LookUp:
         if self.ask is None or call.identity is None:
             _only_if_cached(said)
 
-    def _now(self, key: bytes) -> Entry | None:
-        self.count += 1
-        if self.count % EVERY:
-            return self.kept.now(key)
+    def _timed(self, key: bytes) -> Entry | None:
         began = time.perf_counter()
-        found = self.kept.now(key)
+        found = self.now(key)
         self.timed(time.perf_counter() - began)
         return found
 
     def _identity(self, call: Call, said: Control) -> Identity | None:
         """None: the request passes the cache by."""
-        if call.path not in KINDS or not (said.read or said.write):
+        path, body = call.path, call.body
+        assert call.target is not None
+        origin = call.target.origin
+        if path not in KINDS or origin is None or not (said.read or said.write):
             return None
-        origin = self._origin(call, said)
-        if origin is None:
-            return None
-        known = self.known.get((call.path, call.body))
-        if known is not None and known[0] is origin:
-            return known[1]
-        found = identify_anew(call.path, call.body, origin, self.ask)
-        return None if not isinstance(found, Identity) or (found.sampled and not self.sampled) else found
+        if said.namespace:
+            origin = _within(origin, said.namespace)
+        elif len(body) <= MEMOISED and (known := self.known.get(body)) is not None and known[0] is origin and known[1] == path:
+            return known[2]
+        found = identify_anew(path, body, origin, self.ask)
+        return found if isinstance(found, Identity) and (self.sampled or not found.sampled) else None
 
     def _remember(self, call: Call) -> None:
         """A request that was answered comes again, most likely in the same bytes; one that was not need not be remembered."""
@@ -90,12 +93,7 @@ class LookUp:
         if not call.control.namespace:
             if len(self.known) >= MOST_KNOWN:
                 self.known.clear()
-            self.known[call.path, call.body] = (call.target.origin, call.identity)
-
-    def _origin(self, call: Call, said: Control) -> Origin | None:
-        assert call.target is not None
-        origin = call.target.origin
-        return msgspec.structs.replace(origin, namespace=said.namespace) if origin is not None and said.namespace else origin
+            self.known[call.body] = (call.target.origin, call.path, call.identity)
 
     def _fits(self, call: Call, said: Control, entry: Entry) -> bool:
         """Whether a kept answer is fresh enough for the client, and tells what it must."""
@@ -104,7 +102,10 @@ class LookUp:
         return fits(entry, call.stream, call.include_usage)
 
     def _inputs(self, call: Call, said: Control) -> Awaitable[bool] | None:
-        origin = self._origin(call, said)
+        assert call.target is not None
+        origin = call.target.origin
+        if origin is not None and said.namespace:
+            origin = _within(origin, said.namespace)
         found = inputs.read_inputs(call.body, call.path, origin) if origin is not None else None
         if origin is None or found is None:
             call.identity = None
@@ -133,6 +134,10 @@ class LookUp:
             entry = addressed(entry, call.body)
         await send_entry(call, entry, max(0, int(self.kept.clock() - entry.created)), self.paced)
         return True
+
+
+def _within(origin: Origin, namespace: str) -> Origin:
+    return msgspec.structs.replace(origin, namespace=namespace)
 
 
 def _only_if_cached(said: Control) -> None:

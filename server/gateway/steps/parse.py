@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+from server.cache.control import HEADERS as CACHE_HEADERS
 from server.errors import BodyTooLarge, InvalidRequest, RequestTimeout
 from server.gateway.body import asks_usage, peek
 from server.gateway.call import Call, ClientGone
 from server.settings import Gateway
 from server.units import show_size
+
+HEARD = frozenset((b"content-length", b"content-encoding", b"traceparent", b"tracestate", *CACHE_HEADERS))
 
 
 class Parse:
@@ -20,14 +23,18 @@ class Parse:
 
     async def __call__(self, call: Call) -> None:
         for name, value in call.scope["headers"]:
+            if name not in HEARD:
+                continue
             if name == b"content-length":
                 if int(value) > self.max_body:
                     raise self._too_large(f"{int(value)} bytes")
-            elif name == b"content-encoding" and value.lower() != b"identity":
+            elif name in CACHE_HEADERS:
+                call.directs_cache = True
+            elif name != b"content-encoding":
+                call.trace += b"%b: %b\r\n" % (name, value)
+            elif value.lower() != b"identity":
                 shown = value.decode("latin-1")[:40]
                 raise InvalidRequest(f"Content-Encoding '{shown}' is not taken: send the body uncompressed.", code="unsupported_encoding")
-            elif name == b"traceparent" or name == b"tracestate":
-                call.trace += b"%b: %b\r\n" % (name, value)
         message = await call.receive()
         if message.get("more_body"):
             body = await self._rest(call, message["body"])

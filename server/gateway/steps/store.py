@@ -12,16 +12,17 @@ class Store:
 
     def __init__(self, kept: Kept) -> None:
         self.kept = kept
+        self.flights = kept.flights
         self.results = kept.metrics.results
 
     def __call__(self, call: Call) -> None:
         if call.cache is not None and call.target is not None:
-            self.results[call.target.name, call.cache[1].decode()] += 1
+            self.results[call.target.name, call.cache[1]] += 1
         flight = call.flight
         if flight is None:
             return
-        self.kept.flights.end(flight)
-        if flight.state == "done" and flight.kept and flight.epoch == self.kept.flights.epoch:  # no flush since it began
+        self.flights.end(flight)
+        if flight.state == "done" and flight.kept and flight.epoch == self.flights.epoch:  # no flush since it began
             if call.inputs is not None:
                 inputs.keep(call, call.inputs, flight, self.kept)
             else:

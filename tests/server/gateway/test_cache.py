@@ -451,7 +451,7 @@ async def test_a_poisoned_row_is_a_miss_and_dropped(engine: Scripted, gateway: G
         await http.post(PATH, json=ASK)
         kept = running.app.kept
         assert kept is not None
-        ((key, row),) = kept.levels.memory._rows.items()
+        ((key, row),) = kept.levels.memory.rows.items()
         import msgspec
 
         kept.levels.put(msgspec.structs.replace(row, value=row.value[:-1] + b"x"))

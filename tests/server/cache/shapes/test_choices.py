@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.cache.entry import Kind
 from server.cache.shapes import (
     answer_of,
     choices,
@@ -22,7 +23,7 @@ from server.cache.shapes import (
     text_of,
     with_stream,
 )
-from server.cache.shapes.answer import Recorded
+from server.cache.shapes.answer import ODD, Recorded
 from server.cache.shapes.events import DONE, event
 from tests.server.cache.shapes.recordings import STREAMED, load, read, whole_entry
 
@@ -344,3 +345,51 @@ def test_the_first_chunk_of_a_made_stream_names_the_role_and_each_chunk_the_answ
     assert {one["id"] for one in (first, *rest)} == {read(entry.body)["id"]}
     assert {one["object"] for one in (first, *rest)} == {"chat.completion.chunk"}
     assert rest[-1]["choices"][0]["finish_reason"] == "stop"
+
+
+def whole(choice: str, more: str = "") -> bytes:
+    return f'{{"id":"x","choices":[{choice}]{more}}}'.encode()
+
+
+@pytest.mark.parametrize("kind", ["chat", "completions"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        whole('{"finish_reason":"stop","message":{"content":"a"}}', ',"usage":{"prompt_tokens":3,"completion_tokens":4}'),
+        whole('{"finish_reason":"stop","message":{"content":"\u00e9 안녕"}}'),
+        whole('{"finish_reason":"stop","message":{"content":"\\ud800"}}'),
+        whole('{"finish_reason":"stop","message":{"content":"\\ud83d\\ude42"}}'),
+        whole('{"finish_reason":"stop","message":{"content":"a"}}').replace(b'"a"', b'"\xff"'),
+        whole('{"finish_reason":"stop","text":"a"},{"finish_reason":"length","text":"b"}'),
+        whole('{"finish_reason":"stop","text":"a"},{"finish_reason":null,"text":"b"}'),
+        whole('{"finish_reason":"stop","text":"a"},{"finish_reason":"abort","text":"b"}'),
+        whole('{"finish_reason":"stop","stop_reason":"END"}'),
+        whole('{"finish_reason":"stop","stop_reason":7}'),
+        whole('{"finish_reason":"stop","message":{"tool_calls":[{"id":"1"}]}}'),
+        whole('{"finish_reason":"stop","message":{"tool_calls":[],"refusal":"","audio":null}}'),
+        whole('{"finish_reason":"stop","message":{"refusal":"no"}}'),
+        whole('{"finish_reason":"stop","message":"text"}'),
+        whole('{"finish_reason":1}'),
+        whole('{"finish_reason":"stop"}', ',"usage":{"prompt_tokens":"3"}'),
+        whole('{"finish_reason":"stop"}', ',"usage":{"input_tokens":3,"output_tokens":null}'),
+        whole('{"finish_reason":"stop"}', ',"usage":[]'),
+        whole('{"finish_reason":"stop"}', ',"error":{"code":1}'),
+        whole('{"finish_reason":"stop"}', ',"error":null'),
+        whole(""),
+        whole("1"),
+        b"[]",
+        b"{}",
+        b'{"choices":{}}',
+        b'{"choices":[{"finish_reason":"stop"}]',
+    ],
+)
+def test_the_short_look_at_a_whole_answer_finds_what_the_long_one_does(kind: Kind, body: bytes, monkeypatch: pytest.MonkeyPatch):
+    def found() -> Recorded | None:
+        try:
+            return choices.read_whole(kind, body)
+        except ODD:
+            return None
+
+    short = found()
+    monkeypatch.setattr(choices, "_read_usual", lambda body: None)
+    assert short == found()

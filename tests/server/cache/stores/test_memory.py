@@ -68,7 +68,7 @@ def test_bytes_are_the_sum_of_what_is_there_and_within_the_bound(steps: list[tup
             memory.charge(key, size)
         elif step == "flush":
             memory.flush(f"{name % 3}", None)
-        assert memory.bytes == sum(kept.size for kept in memory._rows.values()) + sum(memory._charged.values()) <= 20_000
-        assert set(memory._charged) <= set(memory._rows)
+        assert memory.bytes == sum(kept.size for kept in memory.rows.values()) + sum(memory._charged.values()) <= 20_000
+        assert set(memory._charged) <= set(memory.rows)
         assert memory.bytes == sum(group.bytes for group in memory.groups()) + sum(memory._charged.values())
     assert all(len(key) == 32 for key in removed)
