@@ -26,13 +26,15 @@ FILES = {  # parts that carry a file: key -> the strings in it that are no text
     "input_audio": ("data",),
     "file": ("file_data",),
 }
-API_WORDS = frozenset(  # keys that say nothing
-    """role content type text name function functions arguments parameters properties required items enum description strict default
-    title format anyOf allOf oneOf minimum maximum additionalProperties tool tools tool_calls tool_call_id tool_choice function_call
-    reasoning reasoning_content refusal image_url video_url audio_url input_audio file url detail data file_data filename id call_id
-    status output input summary encrypted_content json_schema schema response_format structured_outputs mode messages documents query
-    annotations logprobs item_id prediction include_usage""".split()
-)
+API_WORDS = frozenset((  # keys that say nothing
+    "additionalProperties", "allOf", "annotations", "anyOf", "arguments", "audio_url", "call_id", "content", "data",
+    "default", "description", "detail", "documents", "encrypted_content", "enum", "file", "file_data", "filename", "format",
+    "function", "function_call", "functions", "id", "image_url", "include_usage", "input", "input_audio", "item_id", "items",
+    "json_schema", "logprobs", "maximum", "messages", "minimum", "mode", "name", "oneOf", "output", "parameters",
+    "prediction", "properties", "query", "reasoning", "reasoning_content", "refusal", "required", "response_format", "role",
+    "schema", "status", "strict", "structured_outputs", "summary", "text", "title", "tool", "tool_call_id", "tool_calls",
+    "tool_choice", "tools", "type", "url", "video_url",
+))  # fmt: skip
 DEEPEST = 100  # levels; msgspec gives up earlier or later, json.loads near 1,000
 _NAME = re.compile(r"[A-Za-z_$][A-Za-z_$.-]*[0-9]{0,4}")
 _ID = re.compile(r"(?!.*[0-9]{9})[A-Za-z0-9_-]{1,128}")
