@@ -134,7 +134,7 @@ class Classifier(Windowed):
     """Any text-classification model."""
 
     kind: Literal["classifier"]
-    model: str = Field(min_length=1, description="Folder or hub id: ONNX (onnxruntime) or transformers.")
+    model: str = Field(min_length=1, description="Folder or hub id: ONNX (onnxruntime) or transformers; or `injection`, which ships.")
     labels: dict[str, Action | Literal["pass"]] = Field({}, description="Label -> action; none: every label but the first is acted on.")
     threshold: float = Field(0.5, gt=0, lt=1, description="Probability from which a label counts.")
     max_tokens: int = Field(512, ge=8, le=8192, description="Tokens of one window over a long text.")

@@ -70,13 +70,12 @@ def warnings(settings: Settings) -> list[str]:
     for i, guard in enumerate(settings.guards):
         for key in GUARD_PATHS.get(guard.kind, ()):
             path = getattr(guard, key)
-            if path and (key != "embedder" or "://" not in path) and _meant_as_path(path, key) and not Path(path).expanduser().exists():
+            named = "/" not in path or "://" in path  # ngram, injection, a served model, a URL
+            if not named and _meant_as_path(path, key) and not Path(path).expanduser().exists():
                 found.append(f"guards[{i}].{key}: there is no {path} (looked for beside the file and in {Path.cwd()})")
     return found
 
 
 def _meant_as_path(text: str, key: str) -> bool:
-    """Not `org/name` of the hub, and no embedder's name: more parts, a leading dot or slash, or a first part that is a folder here."""
-    if key == "embedder" and "/" not in text:
-        return False
+    """Not `org/name` of the hub: more or fewer parts, a leading dot or slash, or a first part that is a folder here."""
     return key == "chat_template" or text[0] in "./~" or text.count("/") != 1 or Path(text).parent.is_dir()

@@ -1,4 +1,4 @@
-"""Any text-classification model: an ONNX graph by onnxruntime, or a transformers model by torch; on the CPU.
+"""Any text-classification model: an ONNX graph by onnxruntime, or a transformers model by torch; on the CPU. One ships: `injection`.
 
 A long text is read in windows that overlap; a label's score is its highest in any window of any text. One window a run:
 an int8 graph scales its numbers by what is in the batch, so in company a text would get other scores.
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from server.errors import ConfigError, ModelNotFound, StartError
+from server.guards import ngrams
 from server.guards.base import Context, GuardDown, Judgement, Piece, Side, Tools, Window
 from server.guards.recent import Recent
 from server.guardsettings import Classifier
@@ -26,7 +27,8 @@ INSTALL = "pip install -r requirements/semantic.txt"
 TEXT_FILES = ["tokenizer.json", "tokenizer_config.json", "config.json", "special_tokens_map.json", "vocab.txt", "*.model"]
 WEIGHTS = ["model.safetensors", "model-*.safetensors", "model.safetensors.index.json"]
 
-Run = Callable[[list[int]], list[float]]  # a window's token ids -> a number a label, before softmax
+Run = Callable[[Any], list[float]]  # a window: its token ids, or its text -> a number a label, before softmax
+Cut = Callable[[str], Sequence[Any]]  # a text -> its windows
 
 
 def make(settings: Classifier, side: Side, tools: Tools) -> ClassifierJudge:
@@ -34,7 +36,7 @@ def make(settings: Classifier, side: Side, tools: Tools) -> ClassifierJudge:
     for label, action in settings.labels.items():
         if action not in ("block", "warn", "pass"):
             raise ConfigError(f"guard '{settings.label}': `labels: {{{label}: {action}}}`: write block, warn or pass.")
-    if Path(settings.model).expanduser().is_dir():
+    if settings.model not in ngrams.SHIPPED and Path(settings.model).expanduser().is_dir():
         _locate(settings)
     return ClassifierJudge(settings)
 
@@ -50,7 +52,7 @@ class ClassifierJudge:
         self._single = False  # a sigmoid a label, not one softmax over all
         self._recent: Recent[tuple[float, ...]] = Recent()
         self._thread = ThreadPoolExecutor(1, "classifier")  # both runtimes let Python go on while they compute
-        self._tokenizer: Any = None
+        self._cut: Cut | None = None
         self._run: Run | None = None
 
     async def open(self) -> None:
@@ -91,12 +93,12 @@ class ClassifierJudge:
         known = self._recent.get(text)
         if known is not None:
             return known
-        if self._run is None:
+        if self._run is None or self._cut is None:
             raise GuardDown("it is closed")
         if len(text) > MOST * self.settings.max_tokens * WIDEST:
             raise GuardDown(f"the text is too long: {len(text)} characters")
         loop = asyncio.get_running_loop()
-        windows = await loop.run_in_executor(self._thread, self._windows, text)
+        windows = await loop.run_in_executor(self._thread, self._cut, text.encode("utf-8", "replace").decode())
         if len(windows) > MOST:
             raise GuardDown(f"the text is too long: {len(windows)} windows of {self.settings.max_tokens} tokens")
         highest = [0.0] * len(self.labels)
@@ -106,13 +108,9 @@ class ClassifierJudge:
         self._recent.put(tuple(highest), text)
         return tuple(highest)
 
-    def _windows(self, text: str) -> list[list[int]]:
-        encoded = self._tokenizer.encode(text.encode("utf-8", "replace").decode())
-        return [encoded.ids, *(more.ids for more in encoded.overflowing)]
-
-    def _probabilities(self, ids: list[int]) -> list[float]:
+    def _probabilities(self, window: Any) -> list[float]:
         assert self._run is not None
-        raw = self._run(ids)
+        raw = self._run(window)
         if len(raw) != len(self.labels) or not all(math.isfinite(value) for value in raw):
             raise GuardDown(f"the classifier answers {len(raw)} numbers for {len(self.labels)} labels")
         if self._single:
@@ -122,25 +120,33 @@ class ClassifierJudge:
         return [power / sum(powers) for power in powers]
 
     def _load(self) -> None:
-        folder = _locate(self.settings)
+        if self.settings.model in ngrams.SHIPPED:
+            model = ngrams.Linear(ngrams.SHIPPED[self.settings.model])
+            self.labels, self._cut, self._run = model.labels, ngrams.windows, model.logits
+        else:
+            self._load_folder(_locate(self.settings))
+        self._acted = self._actions()
+
+    def _load_folder(self, folder: Path) -> None:
         graph = graph_in(folder)
-        self._tokenizer, self._run = _onnx(folder, graph, self.settings) if graph else _transformers(folder, self.settings)
-        self._single = setting(folder, "config.json", "problem_type") == "multi_label_classification"
-        self.labels = _labels(folder)
-        self._tokenizer.no_padding()
+        tokenizer, self._run = _onnx(folder, graph, self.settings) if graph else _transformers(folder, self.settings)
+        tokenizer.no_padding()
         longest = max(8, min(self.settings.max_tokens, _reads(folder)))
-        overlap = min(self.settings.overlap, longest // 4)
-        self._tokenizer.enable_truncation(longest, stride=overlap)
-        first = self._run(self._windows("warm up")[0])
-        if not self.labels:
-            self.labels = [f"LABEL_{number}" for number in range(len(first))]
+        tokenizer.enable_truncation(longest, stride=min(self.settings.overlap, longest // 4))
+
+        def cut(text: str) -> list[list[int]]:
+            encoded = tokenizer.encode(text)
+            return [encoded.ids, *(more.ids for more in encoded.overflowing)]
+
+        self._cut = cut
+        first = self._run(cut("warm up")[0])
+        self.labels = _labels(folder) or [f"LABEL_{number}" for number in range(len(first))]
         if len(first) != len(self.labels):
             raise StartError(
                 f"guard '{self.settings.label}': {folder} answers {len(first)} numbers a text, its config.json names {len(self.labels)} "
                 "labels: name the folder of a text-classification model."
             )
-        self._single = self._single or len(self.labels) == 1
-        self._acted = self._actions()
+        self._single = len(self.labels) == 1 or setting(folder, "config.json", "problem_type") == "multi_label_classification"
 
     def _actions(self) -> dict[str, str]:
         if not self.settings.labels:
