@@ -265,7 +265,7 @@ KINDS = "pattern, length, json_schema, pii, secrets, classifier, similarity, llm
             "f: 'guards[0].action' must be block, redact, warn or reask, not 'blok': did you mean 'block'?",
         ),
         ({"kind": "pii", "actoin": "block"}, "f: unknown key 'guards[0].actoin': did you mean 'action'?"),
-        ({"kind": "pii", "treshold": 1}, "unknown key 'guards[0].treshold': known: name, stage, action, "),  # another kind's
+        ({"kind": "pii", "treshold": 1}, "unknown key 'guards[0].treshold': known: kind, name, stage, "),  # another kind's
         ({"kind": "llm", "model": "m", "treshold": 1}, "unknown key 'guards[0].treshold': did you mean 'threshold'?"),
         ({"kind": "json_schema", "json_schema": {}}, "unknown key 'guards[0].json_schema': did you mean 'schema'?"),
         ({"kind": "llm", "policy": "p"}, "'guards[0].model' is missing"),

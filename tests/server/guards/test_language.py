@@ -23,9 +23,7 @@ def test_korean_with_english_in_it_is_korean(text: str):
     assert language.of(text) == "ko"
 
 
-@pytest.mark.parametrize(
-    "text", ["ㄱㅐㅇㅣㄴㅈㅓㅇㅂㅗ", "개\u200b인\u200b정\u200b보", "\u1100\u1161\u1102\u1161", "ㅈㅁㅂㅎ", "ﾡﾢ"]
-)
+@pytest.mark.parametrize("text", ["ㄱㅐㅇㅣㄴㅈㅓㅇㅂㅗ", "개\u200b인\u200b정\u200b보", "\u1100\u1161\u1102\u1161", "ㅈㅁㅂㅎ", "ﾡﾢ"])
 def test_disguised_korean_is_korean(text: str):
     assert language.of(text) == "ko"
 

@@ -44,3 +44,15 @@ def test_a_missing_folder_is_a_warning_and_a_hub_id_is_not(tmp_path: Path):
 
 def test_a_hub_like_name_below_a_folder_that_exists_is_meant_as_a_folder():
     assert warnings(parse({"models": [{"name": "a", "path": "models/dmeo"}]})) != []
+
+
+def test_a_guards_model_that_is_a_missing_folder_is_told_and_a_name_is_not():
+    guards = [
+        {"kind": "classifier", "name": "a", "model": "./no/such"},
+        {"kind": "classifier", "name": "b", "model": "org/on-the-hub"},
+        {"kind": "similarity", "name": "c", "denied": ["x"], "embedder": "no/such/folder"},
+        {"kind": "similarity", "name": "d", "denied": ["x"], "embedder": "ngram"},
+        {"kind": "similarity", "name": "e", "denied": ["x"], "embedder": "http://h/v1", "embedder_model": "m"},
+    ]
+    told = [warning.partition(" (")[0] for warning in warnings(parse({"guards": guards}))]
+    assert told == ["guards[0].model: there is no ./no/such", "guards[2].embedder: there is no no/such/folder"]
