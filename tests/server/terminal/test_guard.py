@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from pathlib import Path
@@ -14,6 +15,7 @@ from server.errors import ConfigError, StartError, UsageError
 from server.guards.evaluate import UnreadableTexts
 from server.settings import Settings, parse
 from server.terminal import guard, guardlist, guardtest, guardtools
+from tests.scripted import CHAT, Script, json_answer, scripted_in_thread
 
 WORDS: dict[str, Any] = {"kind": "pattern", "name": "words", "words": ["hanbit"], "category": "project"}
 CODES: dict[str, Any] = {"kind": "pattern", "name": "codes", "patterns": ["HB-[0-9]{4}"], "category": "code", "action": "redact"}
@@ -25,8 +27,6 @@ def settings(*guards: dict[str, Any]) -> Settings:
 
 
 def checked(text: str, *guards: dict[str, Any], side: Any = "input", model: str | None = None) -> dict[str, Any]:
-    import asyncio
-
     return asyncio.run(guard.judged(settings(*guards), text, side, model, None))
 
 
@@ -77,6 +77,30 @@ def test_a_closed_judge_that_has_no_model_refuses():
     found = checked("hello", judge)
     assert (found["allowed"], found["failed"], found["text"]) == (False, "judge", None)
     assert "refused: the guard 'judge' failed" in guard.lines(found)[-1]
+
+
+def answering(word: str) -> Script:
+    choice = {"index": 0, "message": {"role": "assistant", "content": word}, "finish_reason": "stop"}
+    return json_answer({**CHAT, "choices": [choice]})
+
+
+@pytest.mark.parametrize(("word", "allowed"), [("yes", False), ("no", True)])
+@pytest.mark.parametrize("way", ["upstreams", "url"])
+def test_a_judge_is_asked_where_its_model_is_served(way: str, word: str, allowed: bool):
+    with scripted_in_thread(answering(word)) as engine:
+        source = {"upstreams": [engine.url]} if way == "upstreams" else {"path": "org/m"}
+        judge = {"kind": "llm", "model": "chat", "policy": "nothing"}
+        made = parse({"models": [{"name": "chat", **source}], "guards": [judge]})
+        found = asyncio.run(guard.judged(made, "hello", "input", None, engine.url if way == "url" else None))
+        assert found["allowed"] == allowed
+        assert [request.path for request in engine.requests] == ["/v1/chat/completions"]
+
+
+def test_tokens_are_counted_where_the_model_is_served():
+    with scripted_in_thread(json_answer({"count": 5})) as engine:
+        limit = {"kind": "length", "max_tokens": 4, "stage": "input"}
+        made = parse({"models": [{"name": "chat", "upstreams": [engine.url]}], "guards": [limit]})
+        assert not asyncio.run(guard.judged(made, "hello", "input", "chat", None))["allowed"]
 
 
 def test_only_the_guards_of_a_model_are_asked():
