@@ -121,7 +121,7 @@ def _code() -> str:
         found = hashlib.sha256()
         folder = Path(__file__).parent
         for file in sorted(folder.rglob("*")):
-            if file.suffix in (".py", ".yaml", ".txt") and file.is_file():
+            if file.suffix in (".py", ".yaml", ".txt", ".json") and file.is_file():
                 found.update(str(file.relative_to(folder)).encode() + file.read_bytes())
         _code_digest = found.hexdigest()
     return _code_digest
