@@ -73,7 +73,7 @@ def _jamo(text: str) -> str:
 def _in_json(parts: Parts, rng: random.Random) -> Parts:
     key = rng.choice(["value", "content", "메모", "data", "field"])
     return [
-        ('{"id": %d, "%s": "' % (rng.randint(1, 99), key), ""),
+        (f'{{"id": {rng.randint(1, 99)}, "{key}": "', ""),
         *[(json.dumps(text, ensure_ascii=False)[1:-1], category) for text, category in parts],
         ('"}', ""),
     ]

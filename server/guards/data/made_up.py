@@ -27,7 +27,8 @@ _ROMAN = (
 _HOSTS = ("naver.com", "gmail.com", "daum.net", "kakao.com", "example.co.kr", "hanmail.net", "corp.example.com", "snu.ac.kr", "proton.me")
 _ROADS = ("테헤란로", "판교역로", "세종대로", "올림픽로35길", "강남대로", "중앙로", "해운대로", "첨단과기로", "대학로12번길", "월드컵북로")
 _PLACES = (
-    "서울특별시 강남구", "서울 마포구", "경기도 성남시 분당구", "부산광역시 해운대구", "대전 유성구", "인천 연수구", "제주특별자치도 제주시",
+    "서울특별시 강남구", "서울 마포구", "경기도 성남시 분당구", "부산광역시 해운대구", "대전 유성구", "인천 연수구",
+    "제주특별자치도 제주시",
     "강원특별자치도 춘천시", "충청북도 청주시 흥덕구", "전북 전주시 완산구", "광주 북구", "경남 창원시 성산구", "대구광역시 수성구",
 )  # fmt: skip
 _LOTS = ("역삼동", "우동", "정자동", "상암동", "봉명동", "송도동", "연동", "효자동", "노형동")
@@ -125,13 +126,14 @@ def _ip(rng: random.Random, _language: str) -> str:
 
 def _iban(rng: random.Random, _language: str) -> str:
     country = rng.choice(["DE", "FR", "GB", "ES", "NL"])
-    inner = {
+    by_country = {
         "DE": digits(rng, 18),
         "FR": digits(rng, 23),
         "GB": "WEST" + digits(rng, 14),
         "ES": digits(rng, 20),
         "NL": "ABNA" + digits(rng, 10),
-    }[country]
+    }
+    inner = by_country[country]
     number = next(made for check in range(2, 99) if checks.iban(made := f"{country}{check:02}{inner}"))
     return number if rng.random() < 0.5 else " ".join(number[i : i + 4] for i in range(0, len(number), 4))
 

@@ -147,14 +147,10 @@ _TO_PLAIN = str.maketrans("-_", "+/")
 
 def _text(data: bytes) -> Iterator[str]:
     """Bytes as text, if they are one: UTF-8, or UTF-16 as Windows encodes commands."""
-    if len(data) >= 16 and len(data) % 2 == 0 and data[1::2].count(0) * 3 >= len(data):
-        encodings = ("utf-16-le",)
-    else:
-        encodings = ("utf-8",)
-    for encoding in encodings:
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if sum(not (character.isprintable() or character in "\r\n\t") for character in text) * 20 <= len(text):
-            yield text
+    wide = len(data) >= 16 and len(data) % 2 == 0 and data[1::2].count(0) * 3 >= len(data)
+    try:
+        text = data.decode("utf-16-le" if wide else "utf-8")
+    except UnicodeDecodeError:
+        return
+    if sum(not (character.isprintable() or character in "\r\n\t") for character in text) * 20 <= len(text):
+        yield text

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from server.guards.finders import Before, Check, Finders, Hit, Token, Tokens
+from server.guards.finders import Before, Check, Finder, Finders, Hit, Token, Tokens
 from server.guards.kinds.encoded import Encoded
 from server.guards.kinds.pii import chosen
 
@@ -36,8 +36,10 @@ def _is(category: str, score: float = 0.97) -> Check:
 
 
 _PLACEHOLDER = re.compile(
-    r"(?i)^[<${%\[(]|^(?:[*x.•-]{4,}|none|null|nil|true|false|undefined|required|optional|string|str|text|password|passwd|secret|changeme|example|your[-_ ].*"
-    r"|(?:my|the|a|an|is|not|and|or|to|was|has)|os\..*|process\..*|env\..*|getenv.*|self\..*|config\..*|settings\..*|request\..*|args\..*|input.*|.*\(.*\)?|[a-z_]+\.[a-z_.]+)$"
+    r"(?i)^[<${%\[(]|^(?:[*x.•-]{4,}|none|null|nil|true|false|undefined|required|optional|string|str|text|password|passwd"
+    r"|secret|changeme|example|your[-_ ].*"
+    r"|(?:my|the|a|an|is|not|and|or|to|was|has)|os\..*|process\..*|env\..*|getenv.*|self\..*|config\..*|settings\..*"
+    r"|request\..*|args\..*|input.*|.*\(.*\)?|[a-z_]+\.[a-z_.]+)$"
 )
 
 
@@ -64,7 +66,8 @@ def _value(category: str, entropy: float) -> Check:
 
 
 _VALUE = re.compile(
-    r"(?:(?P<sign>[\"'`]?\s{0,3}(?:=>|:=|==|=|:)\s{0,3})|(?P<said>\s{0,2}(?:is|was|는|은|가|이|->|→)?[\s:]{1,3}))(?:[\"'`](?P<quoted>[^\"'`\s]{4,256})|(?P<bare>[!-~]{4,256}))$"
+    r"(?:(?P<sign>[\"'`]?\s{0,3}(?:=>|:=|==|=|:)\s{0,3})|(?P<said>\s{0,2}(?:is|was|는|은|가|이|->"
+    r"|→)?[\s:]{1,3}))(?:[\"'`](?P<quoted>[^\"'`\s]{4,256})|(?P<bare>[!-~]{4,256}))$"
 )
 
 
@@ -108,45 +111,69 @@ TOKENS: Sequence[Token] = (
     _token("pypi_token", rf"pypi-AgE{_W}{{50,}}"),
     _token(
         "api_key",
-        rf"gsk_[A-Za-z0-9]{{40,}}|xai-[A-Za-z0-9]{{60,}}|r8_[A-Za-z0-9]{{37}}|pplx-[A-Za-z0-9]{{40,}}|up_[A-Za-z0-9]{{28,}}|nvapi-{_W}{{50,}}|dapi[a-f0-9]{{32}}"
-        rf"|do[opr]_v1_[a-f0-9]{{64}}|shp(?:at|ca|pa|ss)_[a-f0-9]{{32}}|key-[a-f0-9]{{32}}|lin_api_[A-Za-z0-9]{{30,}}|ntn_[A-Za-z0-9]{{40,}}|hvs\.{_W}{{24,}}"
-        rf"|dp\.pt\.[A-Za-z0-9]{{40,}}|PMAK-[a-f0-9]{{24}}-[a-f0-9]{{34}}|AGE-SECRET-KEY-1[A-Z0-9]{{58}}|pat[A-Za-z0-9]{{14}}\.[a-f0-9]{{64}}|sbp_[a-f0-9]{{40}}"
-        rf"|tvly-[A-Za-z0-9-]{{20,}}|ATATT3{_W}{{50,}}|NRAK-[A-Z0-9]{{27}}|glc_[A-Za-z0-9+/]{{32,}}|sq0(?:atp|csp)-{_W}{{22,}}|figd_{_W}{{40,}}|pscale_tkn_{_W}{{32,}}",
+        rf"gsk_[A-Za-z0-9]{{40,}}|xai-[A-Za-z0-9]{{60,}}|r8_[A-Za-z0-9]{{37}}|pplx-[A-Za-z0-9]{{40,}}"
+        rf"|up_[A-Za-z0-9]{{28,}}|nvapi-{_W}{{50,}}|dapi[a-f0-9]{{32}}"
+        rf"|do[opr]_v1_[a-f0-9]{{64}}|shp(?:at|ca|pa|ss)_[a-f0-9]{{32}}|key-[a-f0-9]{{32}}|lin_api_[A-Za-z0-9]{{30,}}"
+        rf"|ntn_[A-Za-z0-9]{{40,}}|hvs\.{_W}{{24,}}"
+        rf"|dp\.pt\.[A-Za-z0-9]{{40,}}|PMAK-[a-f0-9]{{24}}-[a-f0-9]{{34}}|AGE-SECRET-KEY-1[A-Z0-9]{{58}}"
+        rf"|pat[A-Za-z0-9]{{14}}\.[a-f0-9]{{64}}|sbp_[a-f0-9]{{40}}"
+        rf"|tvly-[A-Za-z0-9-]{{20,}}|ATATT3{_W}{{50,}}|NRAK-[A-Z0-9]{{27}}|glc_[A-Za-z0-9+/]{{32,}}|sq0(?:atp"
+        rf"|csp)-{_W}{{22,}}|figd_{_W}{{40,}}|pscale_tkn_{_W}{{32,}}",
     ),
     _token("jwt", rf"eyJ{_W}{{8,}}\.eyJ{_W}{{8,}}(?:\.{_W}*)?"),
     Token("kakao_key", r"KakaoAK[ :=]{1,3}[0-9a-f]{32}(?![0-9A-Za-z])", _is("kakao_key")),
     Token(
         "kakao_key",
         rf"(?:kakao|카카오)[^\n\"'=:]{{0,24}}(?:key|키|secret|시크릿){_SIGN}[\"'`]?[0-9a-z]{{32}}(?![0-9A-Za-z])",
-        _value("kakao_key", 2.8), lead=LEAD
+        _value("kakao_key", 2.8),
+        lead=LEAD,
     ),
     Token(
         "naver_key",
         rf"(?:naver|네이버|x-ncp|ncp|ncloud)[^\n\"'=:]{{0,30}}(?:secret|시크릿|key|키|id){_SIGN}[\"'`]?[0-9A-Za-z_]{{10,44}}(?![0-9A-Za-z])",
-        _value("naver_key", 2.8), lead=LEAD
+        _value("naver_key", 2.8),
+        lead=LEAD,
     ),
     Token(
         "aws_key",
         rf"aws[a-z0-9_ .-]{{0,20}}(?:secret|key|token)[a-z_ -]{{0,16}}{_SIGN}[\"'`]?[A-Za-z0-9/+=]{{40,}}",
-        _value("aws_key", 3.5), lead=LEAD
+        _value("aws_key", 3.5),
+        lead=LEAD,
     ),
     Token("azure_key", r"(?:AccountKey|SharedAccessKey)=[A-Za-z0-9+/]{40,90}={0,2}", _value("azure_key", 3.5), lead=LEAD),
     Token("bearer_token", r"(?:bearer|basic)[ ]{1,2}[A-Za-z0-9._~+/-]{16,}={0,2}", lambda *seen: _bearer(*seen), lead=LEAD),
     Token(
         "api_key",
-        rf"(?:api|secret|access|client|private|auth|service|app|consumer|encryption|signing|master)[_ .-]?(?:key|secret|token)(?:[_-]?(?:id|value))?{_SIGN}{_ANY_VALUE}"
+        rf"(?:api|secret|access|client|private|auth|service|app|consumer|encryption|signing|master)[_ .-]?(?:key|secret"
+        rf"|token)(?:[_-]?(?:id|value))?{_SIGN}{_ANY_VALUE}"
         rf"|(?:secret|token|apikey|시크릿|인증 ?키|토큰|api ?키|액세스 ?키|서비스 ?키){_SIGN}{_ANY_VALUE}",
         lambda *seen: _generic(*seen),
         lead=LEAD,
     ),
-    Token("password", rf"(?:password|passwd|passphrase|passcode|비밀번호|비번|패스워드|암호){_SAID}{_ANY_VALUE}", _value("password", 1.5), lead=LEAD),
+    Token(
+        "password",
+        rf"(?:password|passwd|passphrase|passcode|비밀번호|비번|패스워드|암호){_SAID}{_ANY_VALUE}",
+        _value("password", 1.5),
+        lead=LEAD,
+    ),
     Token("password", rf"(?<![A-Za-z])(?:pwd|pw){_SAID}{_ANY_VALUE}", _value("password", 1.5), lead=LEAD),
     Token(
         "connection_string",
-        r"(?:postgres(?:ql)?|mysql|mariadb|mongodb|redis|rediss|amqps?|mssql|sqlserver|s?ftp|ssh|https?|oracle|clickhouse|smtps?|ldaps?|kafka|nats|cockroachdb|snowflake)"
+        r"(?:postgres(?:ql)?|mysql|mariadb|mongodb|redis|rediss|amqps?|mssql|sqlserver|s?ftp|ssh|https?|oracle|clickhouse"
+        r"|smtps?|ldaps?|kafka|nats|cockroachdb|snowflake)"
         r"(?:\+[a-z0-9]{1,12})?://[^\s:@/\"'<>`]{0,64}:[^\s@/\"'<>`]{1,128}@[^\s\"'<>`]{1,200}",
         lambda *seen: _connection(*seen),
     ),
+)
+
+MARKERS = (
+    r"sk-|sess-|A[KSBCGR][IOP]A|ABSK|AIza|ya29|GOCSPX|1//0|gh[pousr]_|github_pat|gl[a-z]{2,5}-|xox|xapp|hooks\.slack"
+    r"|[srp]k_|whsec_|hf_|api_org_|(?:test|live)_"
+    r"|ncp|nv-|:AA|[MNO][A-Za-z0-9_-]{23,27}\.|SG\.|(?:SK|AC)[0-9a-f]{8}|npm_|pypi-|gsk_|xai-|r8_|pplx-|up_|nvapi|dapi"
+    r"|do[opr]_v1|shp(?:at|ca|pa|ss)_|key-|lin_api"
+    r"|ntn_|hvs|dp\.pt|PMAK|AGE-SEC|pat[A-Za-z0-9]{14}|sbp_|tvly|ATATT|NRAK|glc_|sq0|figd_|pscale|eyJ|kakao|카카오|naver|네이버"
+    r"|ncloud|aws|AccountKey"
+    r"|SharedAccess|bearer |basic |(?:key|secret|token|키|시크릿|토큰)(?:[_-]?(?:id|value))?[\"'`]?[ \t]{0,3}[=:]|pass|비밀번호|비번|패스워드|암호|pwd|pw|://"
 )
 
 
@@ -169,10 +196,13 @@ def _generic(text: str, start: int, end: int, before: Before) -> Hit | None:
     return hit if mixed and re.fullmatch(r"[\w\-./+=~:!@#$%^&*]+", value) is not None else None
 
 
+_WEAK = ("password", "secret", "changeme", "example", "text")  # placeholders elsewhere, and often the real thing here
+
+
 def _connection(text: str, start: int, end: int, before: Before) -> Hit | None:
     found = text[start:end].rstrip(".,;)]}")
     secret = re.search(r"://[^:]*:(.*?)@", found)
-    if secret is None or _PLACEHOLDER.search(secret[1]) is not None and secret[1].lower() not in ("password", "secret", "changeme"):
+    if secret is None or (_PLACEHOLDER.search(secret[1]) is not None and secret[1].lower() not in _WEAK):
         return None
     return Hit(start, start + len(found), "connection_string", 0.95)
 
@@ -224,6 +254,6 @@ def make(settings: Secrets, side: Side, tools: Tools) -> Detector:
     """Raises ConfigError for an entity that is none."""
     wanted = chosen(settings.entities, ENTITIES)
     kept = [token for token in TOKENS if token.category in wanted]
-    finders = [*([Tokens(kept, LONGEST)] if kept else []), *([PrivateKeys()] if "private_key" in wanted else [])]
+    finders: list[Finder] = [*([Tokens(kept, LONGEST, MARKERS)] if kept else []), *([PrivateKeys()] if "private_key" in wanted else [])]
     found = Finders(finders, [], wanted, settings.allow)
     return Encoded(found, side) if settings.encoded == "both" or (settings.encoded == "input" and side == "input") else found

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from server.errors import ConfigError
-from server.guards.finders import Finders, Token, Tokens
+from server.guards.finders import Finder, Finders, Token, Tokens
 from server.guards.kinds.encoded import Encoded
 from server.guards.kinds.pii import address, korean, names, numbers, phones, tokens
 from server.guards.kinds.pii.runs import Numbers
@@ -61,23 +61,34 @@ ENTITIES: Mapping[str, bool] = {  # every category -> whether it is looked for w
 }
 
 _NUMBERS = (
-    korean.resident, korean.corporate, phones.phone, numbers.card, korean.business, korean.licence, korean.account, numbers.us_ssn, numbers.br_cpf,
-    numbers.cn_id, numbers.birth_date, numbers.passport, numbers.jp_my_number, numbers.in_aadhaar, numbers.ca_sin, numbers.au_tfn, numbers.uk_nhs,
+    korean.resident,
+    korean.corporate,
+    phones.phone,
+    numbers.card,
+    korean.business,
+    korean.licence,
+    korean.account,
+    numbers.us_ssn,
+    numbers.br_cpf,
+    numbers.cn_id,
+    numbers.birth_date,
+    numbers.passport,
+    numbers.jp_my_number,
+    numbers.in_aadhaar,
+    numbers.ca_sin,
+    numbers.au_tfn,
+    numbers.uk_nhs,
     numbers.pl_pesel,
-)  # fmt: skip
+)
 _OF_NUMBERS = frozenset(ENTITIES) - {"address", "email", "ip", "iban", "vehicle_plate", "customs_code", "crypto", "mac", "name"}
 
 
 def make(settings: Pii, side: Side, tools: Tools) -> Detector:
     """Raises ConfigError for an entity that is none."""
     wanted = chosen(settings.entities, ENTITIES)
-    plain = [
-        finder
-        for finder in (_tokens(tokens.ON_PLAIN, wanted), _tokens(address.ON_PLAIN, wanted), _tokens(names.ON_PLAIN, wanted))
-        if finder
-    ]
-    digits = [finder for finder in (_tokens(tokens.ON_DIGITS, wanted),) if finder]
-    found = Finders(plain, [*digits, *([Numbers(_NUMBERS)] if wanted & _OF_NUMBERS else [])], wanted, settings.allow)
+    plain = _tokens((*tokens.ON_PLAIN, *address.ON_PLAIN, *names.ON_PLAIN), wanted)
+    digits = [*_tokens(tokens.ON_DIGITS, wanted), *([Numbers(_NUMBERS)] if wanted & _OF_NUMBERS else [])]
+    found = Finders(plain, digits, wanted, settings.allow)
     looks_inside = settings.encoded == "both" or (settings.encoded == "input" and side == "input")
     return Encoded(found, side) if looks_inside else found
 
@@ -90,6 +101,6 @@ def chosen(asked: Sequence[str], entities: Mapping[str, bool]) -> frozenset[str]
     return frozenset(asked) if asked else frozenset(name for name, default in entities.items() if default)
 
 
-def _tokens(every: Sequence[Token], wanted: frozenset[str]) -> Tokens | None:
+def _tokens(every: Sequence[Token], wanted: frozenset[str]) -> list[Finder]:
     kept = [token for token in every if token.category in wanted]
-    return Tokens(kept, tokens.LONGEST) if kept else None
+    return [Tokens(kept, tokens.LONGEST)] if kept else []

@@ -34,7 +34,10 @@ _NUMBER = r"(?:지하 ?)?[0-9]{1,5}(?: ?- ?[0-9]{1,4})?"
 _ROAD = r"[가-힣0-9A-Za-z·.]{1,12}(?:대로|로|길)(?: ?[0-9]{1,4}(?:번|가|나|다|라)?길)?"
 _TOWN = rf"(?:[가-힣]{{1,6}}[읍면]{_S})?"
 _LOT = r"[가-힣0-9]{1,8}(?:동|리|[0-9]가)"
-_HOUSES = "아파트|빌딩|타워|오피스텔|빌라|맨션|주택|상가|센터|하우스|캐슬|자이|힐스테이트|래미안|푸르지오|롯데캐슬|더샵|아이파크|이편한세상|APT|apt"
+_HOUSES = (
+    "아파트|빌딩|타워|오피스텔|빌라|맨션|주택|상가|센터|하우스|캐슬|자이"
+    "|힐스테이트|래미안|푸르지오|롯데캐슬|더샵|아이파크|이편한세상|APT|apt"
+)
 _HOUSE = rf"[가-힣A-Za-z0-9]{{0,12}}(?:{_HOUSES})"
 _FLAT = r"(?:[0-9]{1,4}|[A-Za-z가-하])동|(?:지하 ?|B)?[0-9]{1,3}층|B?[0-9]{1,5}호"
 _DETAIL = rf"(?:{_S}(?:\([가-힣0-9A-Za-z, ]{{1,30}}\)|{_HOUSE}|{_FLAT}))"
@@ -46,16 +49,21 @@ KOREAN = rf"(?<![가-힣])(?:대한민국 ?)?(?:(?:{_PROVINCES}){_S}(?:{_ANY_CIT
 _LABEL = r"(?:집주소|주소지|주소|배송지|거주지|도착지|수령지|사는 ?곳|소재지)[\"'` ]{0,2}(?:는|은|가|:|=|\||-)?[\"'` ]{1,3}"
 LABELLED = rf"{_LABEL}(?:{_ANY_CITY} ?)?{_REST}"
 _UNIT = re.compile(
-    r"^ ?(?:년|월|일|개|명|원|%|％|분|시|초|km|킬로|미터|m|번 ?출구|출구|호선|번째|번 ?버스|만|억|천|백|배|곳|건|세대|가구|차|회|위|대|층짜리|등|점|주년|도|퍼센트|인분|\.[0-9])"
+    r"^ ?(?:년|월|일|개|명|원|%|％|분|시|초|km|킬로|미터|m|번 ?출구|출구|호선|번째|번 ?버스"
+    r"|만|억|천|백|배|곳|건|세대|가구|차|회|위|대|층짜리|등|점|주년|도|퍼센트|인분|\.[0-9])"
 )
 _ENDS_WITH_FLAT = re.compile(rf"(?:{_FLAT}|\)|{_HOUSE}|번지)$")
 
-_STREETS = "Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Place|Pl|Square|Sq|Terrace|Ter|Parkway|Pkwy|Highway|Hwy|Way|Circle|Cir"
+_STREETS = (
+    "Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Place|Pl|Square|Sq|Terrace|Ter|Parkway"
+    "|Pkwy|Highway|Hwy|Way|Circle|Cir"
+)
 _STATES = "A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]"
 ENGLISH = (
     rf"(?<![A-Za-z0-9$.,-])[0-9]{{1,5}} (?:[NSEW]\.? )?(?:[A-Z0-9][A-Za-z0-9'-]{{0,15}} ){{1,3}}(?:{_STREETS})\.?"
     rf"(?:,? (?:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|#)\.? ?#?[A-Za-z0-9-]{{1,6}})?"
-    rf"(?:, ?[A-Z][A-Za-z.]{{1,15}}(?: [A-Z][A-Za-z]{{1,15}}){{0,2}})?(?:,? (?:{_STATES}))?(?:,? [0-9]{{5}}(?:-[0-9]{{4}})?)?(?![A-Za-z0-9])"
+    rf"(?:, ?[A-Z][A-Za-z.]{{1,15}}(?: [A-Z][A-Za-z]{{1,15}}){{0,2}})?(?:,? (?:{_STATES}))?"
+    rf"(?:,? [0-9]{{5}}(?:-[0-9]{{4}})?)?(?![A-Za-z0-9])"
 )
 
 
@@ -68,7 +76,8 @@ def _korean(text: str, start: int, end: int, before: Before) -> Hit | None:
 
 
 _PLACED = re.compile(
-    r"(?i)(?:address|live|lives|lived|living|reside|ship|deliver|office|located|house|home|moved?|mail|send|visit|at|from|to|is|:)[\"'` :(|]*(?:it |us |me |to |at |in )*$"
+    r"(?i)(?:address|live|lives|lived|living|reside|ship|deliver|office|located|house|home|moved?|mail|send|visit|at|from"
+    r"|to|is|:)[\"'` :(|]*(?:it |us |me |to |at |in )*$"
 )
 _WHOLE_ENGLISH = re.compile(rf"(?:{_STREETS})\.?$")
 

@@ -79,7 +79,7 @@ IBAN_LENGTHS = {
 
 
 def card(digits: str) -> bool:
-    """Luhn, and a first part (IIN) of a scheme: Visa, Mastercard, American Express, Discover, Diners, JCB, UnionPay, and local cards of Korea."""
+    """Luhn, and a first part (IIN) of a scheme: Visa, Mastercard, American Express, Discover, Diners, JCB, UnionPay, Korea's own."""
     return card_scheme(digits) and luhn(digits)
 
 
@@ -122,7 +122,8 @@ def cpf(digits: str) -> bool:
 
 
 _VERHOEFF = (
-    "0123456789", "1234067895", "2340178956", "3401289567", "4012395678", "5987604321", "6598710432", "7659821043", "8765932104", "9876543210"
+    "0123456789", "1234067895", "2340178956", "3401289567", "4012395678",
+    "5987604321", "6598710432", "7659821043", "8765932104", "9876543210"
 )  # fmt: skip
 _ROUNDS = ("0123456789", "1576283094", "5803796142", "8916043527", "9453126870", "4286573901", "2793806415", "7046913258")
 

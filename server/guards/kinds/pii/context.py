@@ -19,9 +19,12 @@ def _words(korean: str, english: str) -> str:
 
 _OTHER = _words(
     "주문|송장|운송|배송|택배|등기|바코드|품번|품목|모델|시리얼|일련|제품|상품|제조|로트|접수|예약|문서|특허|출원|판례|사건|버전|재고|부품"
-    "|법인|거래|승인|결제(?! ?수단)|영수증|세금계산서|관리|사번|학번|군번|쿠폰|복권|당첨|좌표|위도|경도|금액|가격|매출|합계|총액|조회수|타임스탬프|허가|인증|신고|공고|관리번호",
-    "order|tracking|invoice|serial|part|model|product|barcode|parcel|shipment|timestamp|version|build|commit|doi|case|ticket|patent|lot|batch"
-    "|isbn|issn|ean|upc|gtin|sku|s/n|p/n|item|transaction|reference|ref|receipt|coupon|page|port|epoch|lat|lon|price|total|asin|imei|vin|article",
+    "|법인|거래|승인|결제(?! ?수단)|영수증|세금계산서|관리|사번|학번|군번|쿠폰"
+    "|복권|당첨|좌표|위도|경도|금액|가격|매출|합계|총액|조회수|타임스탬프|허가|인증|신고|공고|관리번호",
+    "order|tracking|invoice|serial|part|model|product|barcode|parcel|shipment|timestamp|version|build|commit|doi|case"
+    "|ticket|patent|lot|batch"
+    "|isbn|issn|ean|upc|gtin|sku|s/n|p/n|item|transaction|reference|ref|receipt|coupon|page|port|epoch|lat|lon|price"
+    "|total|asin|imei|vin|article",
 )
 _OTHER_NEAR = re.compile(_OTHER + _JOIN)
 _OTHER_LAST = re.compile(_OTHER)
@@ -41,7 +44,10 @@ RESIDENT = words("주민|외국인|거소|민증|신분증|등록번호", "resid
 CORPORATE = words("법인", "corporate|corporation")
 BUSINESS = words("사업자|상호|세금계산서|공급자", "business|brn|company registration|tax id|vat")
 LICENCE = words("면허", "licen[cs]e|driver|drivers|driving")
-BANK_NAMES = "국민|신한|우리|하나|기업|농협|수협|신협|새마을금고|새마을|우체국|카카오|토스|케이뱅크|산업|씨티|제일|부산|대구|아이엠|광주|전북|경남|제주|저축"
+BANK_NAMES = (
+    "국민|신한|우리|하나|기업|농협|수협|신협|새마을금고|새마을|우체국|카카오|토스"
+    "|케이뱅크|산업|씨티|제일|부산|대구|아이엠|광주|전북|경남|제주|저축"
+)
 ACCOUNT = words(
     rf"계좌|입금|송금|이체|예금|통장|환불|납부|(?:{BANK_NAMES})(?:은행|뱅크)|농협|신협|수협|새마을금고|우체국|카카오뱅크|토스뱅크|토스|케이뱅크|은행|뱅크"
     r"|\bkb|\bibk|\bnh|\bsc제일|국민|신한|하나|기업",

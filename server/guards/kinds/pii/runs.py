@@ -26,7 +26,7 @@ _RUN = re.compile(rf"[0-9](?:(?:{_BETWEEN}{{1,5}}| ?(?:{_SPOKEN}) ?)?[0-9])*")
 _OPEN_END = re.compile(
     rf"{_BETWEEN}{{0,5}}| ?(?:" + "|".join(word[: size + 1] for word in _SPOKEN.split("|") for size in range(len(word))) + ") ?"
 )
-_BEGINS = re.compile(r"[+(]{1,2}$")
+_LEAD = re.compile(r"(?:\+[( ]{0,3}|\({1,2})$")  # what a number may have before its first digit
 # Letters written for digits: O1O-1234-5678. A token of them counts if a true digit is among them, or if it is a written-out 010.
 _LEET = str.maketrans("OoQIl|SBZ", "000111582")
 _HAS_LEET = re.compile(r"[0-9][OoQIl|SBZ]|[OoQIl|SBZ][0-9]|[Oo][Il1|][Oo0Il16-9]|[Oo0][Il|][Oo]|[0-9][-. ][OoIl]{2}")
@@ -120,11 +120,12 @@ class Window:
 
     @property
     def plus(self) -> bool:
-        """Whether an international number begins here: `+82`, `(+82`, `+(82`."""
-        before = self.before.rstrip("( ")
-        if not before.endswith("+") or before[-2:-1].isalnum():
+        """Whether an international number begins here: `+82`, `(+82`, `+ 8 2`; 3 + 82 is none."""
+        lead = _LEAD.search(self.before)
+        if lead is None or "+" not in lead[0]:
             return False
-        return len(before) == len(self.before.rstrip("(")) or not before[:-1].rstrip()[-1:].isdigit()
+        left = self.before[: lead.start()]
+        return not left[-1:].isalnum() and not (" " in lead[0] and left.rstrip()[-1:].isdigit())
 
     @property
     def year_like(self) -> bool:
@@ -220,15 +221,14 @@ class Numbers:
         """The first character from which on a number may still begin, grow, or be told from another by what follows."""
         size = len(text)
         alive = size
-        for pattern, far in ((_BEGINS, 4), (_LEET_OPEN, 26), (_MIXED_OPEN, LONGEST)):
+        for pattern, far in ((_LEAD, 4), (_LEET_OPEN, 26), (_MIXED_OPEN, LONGEST)):
             tail = pattern.search(text, max(size - far, start))
             if tail is not None:
                 alive = min(alive, tail.start())
         for read in _readings(text, words):
             alive = min(alive, _open(read, start))
-        while alive > start and text[alive - 1] in "+(":
-            alive -= 1
-        return alive
+        lead = _LEAD.search(text, max(alive - 4, start), alive)
+        return lead.start() if lead is not None else alive
 
 
 def _open(read: str, start: int) -> int:

@@ -38,7 +38,44 @@ def _checked(category: str, good: Callable[[str], bool], label: context.Label | 
 # --- e-mail
 
 _FILES = frozenset(
-    "png jpg jpeg gif svg webp ico bmp pdf js ts jsx tsx css scss json py rb java kt cpp hpp txt md yml yaml xml html zip tar gz mp3 mp4 so dll exe".split()
+    [
+        "png",
+        "jpg",
+        "jpeg",
+        "gif",
+        "svg",
+        "webp",
+        "ico",
+        "bmp",
+        "pdf",
+        "js",
+        "ts",
+        "jsx",
+        "tsx",
+        "css",
+        "scss",
+        "json",
+        "py",
+        "rb",
+        "java",
+        "kt",
+        "cpp",
+        "hpp",
+        "txt",
+        "md",
+        "yml",
+        "yaml",
+        "xml",
+        "html",
+        "zip",
+        "tar",
+        "gz",
+        "mp3",
+        "mp4",
+        "so",
+        "dll",
+        "exe",
+    ]
 )
 _AT = r"(?: ?@ ?| ?[\[({<] ?(?:@|at|골뱅이|앳) ?[\])}>] ?| ?(?:골뱅이|앳) ?)"
 _DOT = r"(?:\.| ?[\[({] ?(?:\.|dot|점|닷) ?[\])}] ?| (?:dot|점|닷) |점|닷)"
@@ -46,9 +83,38 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?"
 _LOCAL = r"[a-z0-9_](?:(?:[a-z0-9._%+-]|[\[(]dot[\])]){0,62}[a-z0-9_+-])?"
 EMAIL = rf"(?<![a-z0-9._%+-]){_LOCAL}{_AT}(?:{_LABEL}{_DOT}){{1,4}}(?:[a-z]{{2,24}}|[가-힣]{{2,8}})(?![a-z])"
 EMAIL_SPOKEN = (
-    rf"(?<![a-z0-9._%+-])[a-z0-9_][a-z0-9._+-]{{0,40}}(?: dot [a-z0-9_-]{{1,40}}){{0,2}} at {_LABEL}(?: dot [a-z0-9-]{{2,24}}){{1,3}}(?![a-z0-9])"
+    rf"(?<![a-z0-9._%+-])[a-z0-9_][a-z0-9._+-]{{0,40}}(?: dot [a-z0-9_-]{{1,40}}){{0,2}}"
+    rf" at {_LABEL}(?: dot [a-z0-9-]{{2,24}}){{1,3}}(?![a-z0-9])"
 )
-_VERBS = frozenset("look see visit check go find available sold found hosted us me is site read more live buy book shop now order here click it".split())
+_VERBS = frozenset(
+    [
+        "look",
+        "see",
+        "visit",
+        "check",
+        "go",
+        "find",
+        "available",
+        "sold",
+        "found",
+        "hosted",
+        "us",
+        "me",
+        "is",
+        "site",
+        "read",
+        "more",
+        "live",
+        "buy",
+        "book",
+        "shop",
+        "now",
+        "order",
+        "here",
+        "click",
+        "it",
+    ]
+)
 
 
 def _email_spoken(text: str, start: int, end: int, before: Before) -> Hit | None:
@@ -72,13 +138,18 @@ def _email(text: str, start: int, end: int, before: Before) -> Hit | None:
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _IP_DOT = r"(?:\.|\[\.\]|\(\.\)|\[dot\]|。)"
 IPV4 = rf"(?<![A-Za-z0-9_.])(?:{_OCTET}{_IP_DOT}){{3}}{_OCTET}(?![A-Za-z0-9_])"
-IPV6 = r"(?<![A-Za-z0-9_:.])(?:(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6}|(?:[0-9a-f]{1,4}:){2,7}:)(?![A-Za-z0-9_:])"
+IPV6 = (
+    r"(?<![A-Za-z0-9_:.])(?:(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}|(?:[0-9a-f]{1,4}:){1,6}(?::[0-9a-f]{1,4}){1,6}"
+    r"|(?:[0-9a-f]{1,4}:){2,7}:)(?![A-Za-z0-9_:])"
+)
 _IP = context.words(
     "아이피|서버|접속|호스트|주소|차단|방화벽|로그인|클라이언트|게이트웨이|출발지|목적지",
     "ip|ipv4|host|server|address|login|client|from|block|ping|ssh|gateway|dns|firewall|remote|source",
 )
 _VERSION = re.compile(
-    r"(?:버전|펌웨어|릴리스|릴리즈|빌드|업데이트|절|항|조|장|목차|섹션|드라이버|(?<![a-z])(?:version|ver|v|firmware|release|build|section|sec|chapter|driver|update|rev|rfc|oid|table|figure|fig|clause|appendix|kernel|chrome|firefox|python|node|java|numpy|pip))[^.]{0,12}$"
+    r"(?:버전|펌웨어|릴리스|릴리즈|빌드|업데이트|절|항|조|장|목차|섹션|드라이버|(?<![a-z])(?:version|ver|v|firmware|release|build|section|sec|chapter"
+    r"|driver|update|rev|rfc|oid|table|figure|fig|clause|appendix|kernel|chrome|firefox|python|node|java|numpy"
+    r"|pip))[^.]{0,12}$"
 )
 
 
@@ -112,7 +183,8 @@ IBAN = r"(?<![A-Za-z0-9])[A-Z]{2}[ -]?[0-9]{2}(?:[ -]?[A-Z0-9]){11,30}"
 
 def _iban(text: str, start: int, end: int, before: Before) -> Hit | None:
     country = text[start : start + 2].upper()
-    size, taken, at = checks.IBAN_LENGTHS.get(country, 0), [], start
+    size, at = checks.IBAN_LENGTHS.get(country, 0), start
+    taken: list[str] = []
     while at < end and len(taken) < size:
         if text[at].isalnum():
             taken.append(text[at].upper())
@@ -146,7 +218,10 @@ def _passport(text: str, start: int, end: int, before: Before) -> Hit | None:
     return Hit(start, end, "passport", 0.9)
 
 
-PLATE = r"(?<![0-9A-Za-z])(?:(?:서울|부산|대구|인천|광주|대전|울산|세종|경기|강원|충북|충남|전북|전남|경북|경남|제주) ?)?[0-9]{2,3} ?[가나다라마거너더러머버서어저고노도로모보소오조구누두루무부수우주바사아자배하허호국합육해공] ?[0-9]{4}(?![0-9])"
+PLATE = (
+    r"(?<![0-9A-Za-z])(?:(?:서울|부산|대구|인천|광주|대전|울산|세종|경기|강원|충북|충남|전북|전남|경북|경남"
+    r"|제주) ?)?[0-9]{2,3} ?[가나다라마거너더러머버서어저고노도로모보소오조구누두루무부수우주바사아자배하허호국합육해공] ?[0-9]{4}(?![0-9])"
+)
 
 
 def _labelled(category: str, label: context.Label) -> Check:
