@@ -84,7 +84,7 @@ class Encoded:
         return standing(self.find(view, start), alive)
 
 
-_OPEN_WORD = re.compile(rf"[{_ALPHABET}~.%\\]+={{0,2}}$")
+_OPEN_WORD = re.compile(rf"[~.%\\{_ALPHABET}]+={{0,2}}$")
 _OPEN_PAIRS = re.compile(rf"{_NO_PAIR}(?:{_PAIR}[ :,]{{0,2}})+(?:0[xX]?|\\x?)?[0-9A-Fa-f]?$")
 _OPEN_BITS = re.compile(r"(?<![0-9A-Za-z])(?<![01]{8} )[01]{8}(?: ?[01]{8})* ?[01]{0,7}$")
 _OPEN_LINE = re.compile(rf"(?<![{_ALPHABET}])[{_ALPHABET}]{{{_LINE.start},{_LINE.stop - 1}}}\r?\n?(?:(?<=\n)[{_ALPHABET}]*={{0,2}})?$")

@@ -14,10 +14,19 @@ PII = pii_guard()
 @pytest.mark.parametrize(
     "address",
     [
-        "hong@naver.com", "a.b+c@corp.co.kr", "hong [at] naver.com", "hong(at)naver(dot)com", "hong골뱅이naver.com", "hong @ naver.com", "ｈｏｎｇ＠ｎａｖｅｒ．ｃｏｍ",
-        "hоng@nаver.com", "ho\u200bng@naver.com", "hong%40naver.com", "jane at example dot com",
+        "hong@naver.com",
+        "a.b+c@corp.co.kr",
+        "hong [at] naver.com",
+        "hong(at)naver(dot)com",
+        "hong골뱅이naver.com",
+        "hong @ naver.com",
+        "ｈｏｎｇ＠ｎａｖｅｒ．ｃｏｍ",
+        "hоng@nаver.com",
+        "ho\u200bng@naver.com",
+        "hong%40naver.com",
+        "jane at example dot com",
     ],
-)  # fmt: skip
+)
 def test_an_email_is_found_whole_in_any_form(address: str):
     assert found(PII, f"메일: {address} 입니다") == [(address, "email")]
 
@@ -32,10 +41,15 @@ def test_no_email(text: str):
 @pytest.mark.parametrize(
     "address",
     [
-        "서울특별시 강남구 테헤란로 123", "경기도 성남시 분당구 판교역로 166, 101동 1203호", "부산 해운대구 우동 1408", "강남구 역삼동 736-1번지 3층",
-        "서울 송파구 잠실동 엘스아파트 101동 1203호", "충남 천안시 동남구 목천읍 신계리 123-4", "제주시 첨단로 242",
+        "서울특별시 강남구 테헤란로 123",
+        "경기도 성남시 분당구 판교역로 166, 101동 1203호",
+        "부산 해운대구 우동 1408",
+        "강남구 역삼동 736-1번지 3층",
+        "서울 송파구 잠실동 엘스아파트 101동 1203호",
+        "충남 천안시 동남구 목천읍 신계리 123-4",
+        "제주시 첨단로 242",
     ],
-)  # fmt: skip
+)
 def test_a_korean_address_is_found_to_its_flat(address: str):
     assert found(PII, f"집은 {address}입니다") == [(address, "address")]
 
