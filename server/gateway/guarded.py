@@ -17,19 +17,21 @@ from server.cache.shapes import entry_from_whole, read_stream, stream_of, with_s
 from server.errors import GuardError, RequestError
 from server.gateway.answers import CLOSE, JSON, headers_of
 from server.gateway.call import EVENT_STREAM, Call
-from server.gateway.internal import Internal
+from server.gateway.internal import Internal, prompt_tokens
 from server.gateway.reask import again
 from server.gateway.replay import HIT, SEMANTIC
 from server.gateway.sse import error_event
 from server.gateway.upstream.errors import Left
 from server.guards.careful import GuardFailed
-from server.guards.passage import Kind, Passage, Reask
+from server.guards.passage import Kind, Open, Passage, Reask
 from server.guards.screening import Screening, guard_error
 from server.guards.shapes import Screen, Unreadable, choices_of, whole
 
 Message = MutableMapping[str, Any]
 ANSWERS = frozenset(("/v1/chat/completions", "/v1/completions", "/v1/responses"))
 MOST_HELD = 64 * 2**20  # bytes of an answer that is judged as a whole
+LAST = b"data: [DONE]"
+NO_USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}\n\n'
 UNREADABLE = "The engine's answer could not be read, so its guards could not judge it: try again; the gateway's log says more."
 
 
@@ -86,15 +88,19 @@ class Guarded:
         asks_again = judged and any(guard.settings.action == "reask" for guard in screening.policy.output)
         if self.events and not asks_again:
             self.mode = "stream"
-            self.screen = Screen(call.path, self._passages(judged), call.include_usage, choices_of(call.path, screening.data))
+            many = choices_of(call.path, screening.data)
+            self.screen = Screen(call.path, self._passages(judged), call.include_usage, many, self._prompt_tokens)
         else:
             self.mode = "whole"
 
-    def _passages(self, judged: bool) -> Any:
+    def _passages(self, judged: bool) -> Open:
         def open_(place: str, kind: Kind) -> Passage:
             return self.screening.passage(place, kind, judged)
 
         return open_
+
+    async def _prompt_tokens(self) -> int | None:
+        return await prompt_tokens(self.internal, self.call)
 
     # as it streams
 
@@ -127,22 +133,23 @@ class Guarded:
         data = b"".join(self.parts)
         if self.events:
             data = self._whole_of(data)
-        shown = await self._whole(data, judged)
+        shown, data, passages = await self._whole(data, judged)
         self._check_kept()
         if self.events:
-            shown = self._events_of(shown)
+            shown = self._events_of(shown) or await self._screened(data, passages)
         assert self.start is not None
         headers = [(name, value) for name, value in self.start["headers"] if name != b"content-length"]
         self.start = {**self.start, "headers": [*headers, (b"content-length", b"%d" % len(shown))]}
         await self._send(shown, False)
 
-    async def _whole(self, data: bytes, judged: bool) -> bytes:
-        """The answer as it may be shown; made again where a guard asks for it."""
+    async def _whole(self, data: bytes, judged: bool) -> tuple[bytes, bytes, Open]:
+        """(the answer as it may be shown, as the engine made it, what its texts passed through); made again where a guard asks for it."""
         asked = 0
         request = self.call.body
         while True:
+            passages = self._passages(judged)
             try:
-                shown = await whole(self.call.path, data, self._passages(judged))
+                return await whole(self.call.path, data, passages), data, passages
             except Reask as wanted:
                 limit = getattr(wanted.guard.settings, "reasks", 0)
                 self._not_kept()
@@ -151,12 +158,11 @@ class Guarded:
                     asked += 1
                     request, made = await again(self.internal, self.call, request, data, wanted, self.screening.language)
                 if made is None:
-                    return await whole(self.call.path, data, self._refusing(wanted))
+                    passages = self._refusing(wanted)
+                    return await whole(self.call.path, data, passages), data, passages
                 data = made
-            else:
-                return shown
 
-    def _refusing(self, wanted: Reask) -> Any:
+    def _refusing(self, wanted: Reask) -> Open:
         """Passages of an answer that stays wrong however often it is asked for."""
         screening = self.screening
 
@@ -179,15 +185,27 @@ class Guarded:
     def _whole_of(self, data: bytes) -> bytes:
         """The whole answer of a stream. Raises Unreadable."""
         recorded = read_stream(self.call.path, data)
+        if recorded is not None and not recorded.body:  # it does not tell its tokens, and a whole answer must
+            recorded = read_stream(self.call.path, data.replace(LAST, NO_USAGE + LAST))
         if recorded is None or not recorded.body:
             raise Unreadable("a stream that is not complete")
         return recorded.body
 
     def _events_of(self, data: bytes) -> bytes:
+        """A whole answer as a stream; b"" where it is none that ended by itself."""
         entry = entry_from_whole(self.call.path, data, created=0.0, model="", namespace="", engine_seconds=0.0)
         if entry is None:
-            raise Unreadable("an answer that is not complete")
+            return b""
         return stream_of(with_stream(entry), self.call.include_usage)
+
+    async def _screened(self, data: bytes, passages: Open) -> bytes:
+        """The stream of an answer that is blocked."""
+        events = self._events_of(data)
+        if not events:
+            raise Unreadable("an answer that is not complete")
+        screen = Screen(self.call.path, passages, self.call.include_usage, choices_of(self.call.path, self.screening.data))
+        out = await screen.feed(events)
+        return out if screen.ended else out + await screen.finish()
 
     # both
 

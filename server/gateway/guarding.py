@@ -12,7 +12,7 @@ from server.errors import ConfigError
 from server.gateway.catalogue import Catalogue
 from server.gateway.guard_metrics import GuardMetrics
 from server.gateway.inflight import Drain
-from server.gateway.internal import EMBEDDINGS, Internal
+from server.gateway.internal import EMBEDDINGS, Internal, tokens_of
 from server.gateway.metrics import Metrics
 from server.guards.base import Tools
 from server.guards.policy import Policies
@@ -20,10 +20,6 @@ from server.settings import Semantic, Settings
 
 if TYPE_CHECKING:
     from server.guardsettings import Similarity
-
-
-class _Tokens(msgspec.Struct):
-    count: int
 
 
 class Guarding:
@@ -45,11 +41,7 @@ class Guarding:
         if target is None:
             return None
         body = msgspec.json.encode({"model": target.answers_as, "prompt": text, "add_special_tokens": False})
-        answer = await self.internal.generate(model, "/tokenize", body)
-        try:
-            return msgspec.json.decode(answer, type=_Tokens).count if answer is not None else None
-        except msgspec.DecodeError:
-            return None
+        return tokens_of(await self.internal.generate(model, "/tokenize", body))
 
     def _embedder(self, section: Similarity) -> Any:
         """The embedder that a similarity guard asks for: as the semantic cache's. Raises ConfigError."""

@@ -9,6 +9,7 @@ import msgspec
 from server.errors import RequestError
 from server.gateway import persona
 from server.gateway.body import fields_of, join
+from server.gateway.call import Call
 from server.gateway.catalogue import Catalogue
 from server.gateway.inflight import Drain
 from server.gateway.upstream.connection import Connection
@@ -16,6 +17,7 @@ from server.gateway.upstream.errors import Stale, UpstreamFailure
 
 EMBEDDINGS = "/v1/embeddings"
 LONGEST = 120.0  # seconds for one answer
+COUNTING = 1.0  # seconds for the tokens of a prompt: a client waits
 
 
 class Internal:
@@ -77,6 +79,33 @@ class Internal:
         """Whether this worker has nothing under way at the engine of `name`."""
         target = self.catalogue.targets.get(name)
         return target is None or not any(upstream.outstanding for upstream in target.engine.upstreams)
+
+
+class _Tokens(msgspec.Struct):
+    count: int
+
+
+_PROMPT = ("model", "messages", "prompt", "tools", "chat_template_kwargs", "add_generation_prompt", "continue_final_message", "documents")
+
+
+async def prompt_tokens(internal: Internal, call: Call) -> int | None:
+    """How many tokens the request's prompt has, by the engine's own tokenizer and template; None: it does not say."""
+    assert call.target is not None
+    fields = fields_of(call.body)
+    body = join({name: fields[name] for name in _PROMPT if name in fields})
+    try:
+        async with asyncio.timeout(COUNTING):
+            return tokens_of(await internal.generate(call.target.name, "/tokenize", body))
+    except TimeoutError:
+        return None
+
+
+def tokens_of(answer: bytes | None) -> int | None:
+    """What /tokenize counted."""
+    try:
+        return msgspec.json.decode(answer, type=_Tokens).count if answer is not None else None
+    except msgspec.DecodeError:
+        return None
 
 
 def whole(body: bytes) -> bytes:

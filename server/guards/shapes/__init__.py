@@ -15,7 +15,7 @@ from typing import Protocol
 
 from server.guards.passage import Open
 from server.guards.shapes import chat, completions, response_events, responses
-from server.guards.shapes.choices import choices_of
+from server.guards.shapes.choices import Count, choices_of
 from server.guards.shapes.events import Unreadable
 
 __all__ = ["Screen", "Unreadable", "choices_of", "whole"]
@@ -30,7 +30,7 @@ class _Screen(Protocol):
     async def finish(self) -> bytes: ...
 
 
-SCREENS: dict[str, Callable[[Open, bool, int], _Screen]] = {
+SCREENS: dict[str, Callable[[Open, bool, int, Count | None], _Screen]] = {
     "/v1/chat/completions": chat.screen,
     "/v1/completions": completions.screen,
     "/v1/responses": response_events.screen,
@@ -46,10 +46,11 @@ class Screen:
     """One streamed answer of the route `path`. Raises Unreadable, and what the passages raise.
 
     `choices`: how many the answer has; with fewer, a block of the first could end a stream before the others begin.
+    `count` tells the prompt's tokens, where a stream that a guard ends is to tell them.
     """
 
-    def __init__(self, path: str, open_: Open, include_usage: bool, choices: int = 1) -> None:
-        self._screen = SCREENS[path](open_, include_usage, choices)
+    def __init__(self, path: str, open_: Open, include_usage: bool, choices: int = 1, count: Count | None = None) -> None:
+        self._screen = SCREENS[path](open_, include_usage, choices, count)
 
     @property
     def ended(self) -> bool:

@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import Any
 
 from server.guards.passage import Kind, Open
-from server.guards.shapes.choices import TELLING, ChoicesScreen, Piece, drop, drop_unknown, is_error, with_logs
+from server.guards.shapes.choices import TELLING, ChoicesScreen, Count, Piece, drop, drop_unknown, is_error, with_logs
 from server.guards.shapes.events import MAX_EVENT, Unreadable, decode, encode
 from server.guards.shapes.nested import Blocked, judged, merge, merged, tells_nothing
 from server.guards.shapes.text import Text
@@ -29,8 +29,8 @@ TWINS = ("reasoning", "reasoning_content")  # two names for the same; engines th
 RANK = {"content": 1, "refusal": 2}  # all others are thoughts: 0
 
 
-def screen(open_: Open, include_usage: bool, expected: int) -> ChoicesScreen:
-    return ChoicesScreen(lambda index: _Choice(index, open_), include_usage, expected)
+def screen(open_: Open, include_usage: bool, expected: int, count: Count | None) -> ChoicesScreen:
+    return ChoicesScreen(lambda index: _Choice(index, open_), include_usage, expected, count)
 
 
 def flows(place: str, name: str, value: Any) -> bool:

@@ -7,7 +7,7 @@ could hold text. Numbers, ids, `system_fingerprint`, `service_tier`, `metrics` a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from server.guards.shapes.events import DONE, Splitter, Unreadable, data_of, decode, event_of, remade
@@ -31,15 +31,19 @@ class Choice(Protocol):
         """What is still held of a choice whose end nobody told."""
 
 
+Count = Callable[[], Awaitable[int | None]]  # the prompt's tokens, where somebody counts them
+
+
 class ChoicesScreen:
     """One stream. `expected`: how many choices it has; an answer whose every choice was blocked ends at once."""
 
-    def __init__(self, make: Callable[[int], Choice], include_usage: bool, expected: int = 1) -> None:
+    def __init__(self, make: Callable[[int], Choice], include_usage: bool, expected: int = 1, count: Count | None = None) -> None:
         self.ended = False
         self.blocked = False
         self._make = make
         self._include_usage = include_usage
         self._expected = expected
+        self._count = count
         self._splitter = Splitter()
         self._choices: dict[int, Choice] = {}
         self._running: set[int] = set()  # choices that the engine has not ended
@@ -111,7 +115,7 @@ class ChoicesScreen:
             out = self._events(before)
             if kept or not choices:
                 out += remade(event, {**chunk, "choices": kept})
-        return out + self._end() if self._all_over() else out
+        return out + await self._end() if self._all_over() else out
 
     async def _take(self, piece: Any) -> list[Piece] | None:
         if not isinstance(piece, dict):
@@ -156,15 +160,16 @@ class ChoicesScreen:
             return False
         return all(self._choices[index].over for index in self._running) and bool(self._running)
 
-    def _end(self) -> bytes:
+    async def _end(self) -> bytes:
         self.ended = True
         if not self._include_usage:
             return DONE
-        return event_of({**self._envelope, "choices": [], "usage": self._usage or self._counted()}) + DONE
+        return event_of({**self._envelope, "choices": [], "usage": self._usage or await self._counted()}) + DONE
 
-    def _counted(self) -> dict[str, int]:
+    async def _counted(self) -> dict[str, int]:
         """The engine tells its counts at its own end, which does not come. Told is what was seen: a piece for each step."""
-        return {"prompt_tokens": 0, "completion_tokens": self._steps, "total_tokens": self._steps}
+        prompt = (await self._count() if self._count is not None else None) or 0
+        return {"prompt_tokens": prompt, "completion_tokens": self._steps, "total_tokens": prompt + self._steps}
 
 
 def is_error(answer: dict[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from server.guards.passage import Open
-from server.guards.shapes.choices import TELLING, ChoicesScreen, Piece, drop, drop_unknown, is_error, with_logs
+from server.guards.shapes.choices import TELLING, ChoicesScreen, Count, Piece, drop, drop_unknown, is_error, with_logs
 from server.guards.shapes.events import Unreadable, decode, encode
 from server.guards.shapes.text import Text
 from server.guards.shapes.tokens import Span, Tape, Tokens
@@ -20,8 +20,8 @@ LISTS = ("tokens", "token_logprobs", "top_logprobs", "text_offset")
 Entry = tuple[Any, ...]  # one token's value of each of LISTS; None where the engine has no such list
 
 
-def screen(open_: Open, include_usage: bool, expected: int) -> ChoicesScreen:
-    return ChoicesScreen(lambda index: _Choice(index, open_, limited=True), include_usage, expected)
+def screen(open_: Open, include_usage: bool, expected: int, count: Count | None) -> ChoicesScreen:
+    return ChoicesScreen(lambda index: _Choice(index, open_, limited=True), include_usage, expected, count)
 
 
 class _Choice:

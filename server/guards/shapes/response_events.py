@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from server.guards.passage import Kind, Open
-from server.guards.shapes.choices import drop
+from server.guards.shapes.choices import Count, drop
 from server.guards.shapes.events import Splitter, Unreadable, data_of, decode, named, remade
 from server.guards.shapes.held import Held
 from server.guards.shapes.nested import Blocked, judged
@@ -50,7 +50,7 @@ PARTS = {  # events of parts: the list that the part is in
 Event = dict[str, Any]
 
 
-def screen(open_: Open, include_usage: bool, expected: int) -> ResponseScreen:
+def screen(open_: Open, include_usage: bool, expected: int, count: Count | None) -> ResponseScreen:
     return ResponseScreen(open_)
 
 
