@@ -49,7 +49,7 @@ BANK_NAMES = (
     "|케이뱅크|산업|씨티|제일|부산|대구|아이엠|광주|전북|경남|제주|저축"
 )
 ACCOUNT = words(
-    rf"계좌|입금|송금|이체|예금|통장|환불|납부|(?:{BANK_NAMES})(?:은행|뱅크)|농협|신협|수협|새마을금고|우체국|카카오뱅크|토스뱅크|토스|케이뱅크|은행|뱅크"
+    rf"계좌|입금|송금|이체|예금|통장|환불|납부|(?:{BANK_NAMES})(?:은행|뱅크)|농협|신협|수협|새마을금고|우체국|카카오뱅크|카뱅|케뱅|토뱅|토스뱅크|토스|케이뱅크|은행|뱅크"
     r"|\bkb|\bibk|\bnh|\bsc제일|국민|신한|하나|기업",
     "accounts?|acct|a/c|bank|deposit|transfer|wire|iban|remit|kb|ibk|nh|woori|shinhan|hana|kookmin|refund",
 )

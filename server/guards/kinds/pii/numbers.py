@@ -27,7 +27,11 @@ def card(window: Window) -> Hit | None:
     elif len(shape) == 1:
         good = context.named(before, context.CARD) or (len(digits) in (15, 16) and not context.other_near(before))
     else:
-        good = window.is_alone and (labelled or (len(digits) in (15, 16) and len(shape) > 2)) and not window.kinds & set(",:")
+        good = (
+            window.is_alone
+            and (labelled or (len(digits) in (15, 16) and (len(shape) > 2 or shape == (8, 8))))
+            and not window.kinds & set(",:")
+        )
     return Hit(window.start, window.end, "card", 0.97) if good else None
 
 

@@ -30,12 +30,14 @@ def phone(window: Window) -> Hit | None:
 
 def _score(window: Window) -> float:
     digits = window.digits
-    if window.has_leet > 4:
+    if window.has_leet > 5:
         return 0.0
     if digits.startswith("01"):
         return _mobile(window)
     if window.has_leet:
-        return _land_line(window) if window.has_leet < 4 and len(window.shape) == 3 else 0.0
+        if window.has_leet > 3 or len(window.shape) < 3:
+            return 0.0
+        return _korean_abroad(window) if window.plus else _land_line(window)
     if window.plus:
         return _international(window)
     if digits.startswith(("82", "0082")):

@@ -102,9 +102,11 @@ class Window:
 
     @cached_property
     def has_leet(self) -> int:
-        """How many of the digits were letters."""
+        """How many of the digits are letters: O1O."""
         raw = self.run.raw
-        return sum(not raw[at].isdigit() for start, end in self.run.groups[self.first : self.last] for at in range(start, end))
+        return sum(
+            raw[at] > "9" and raw[at].isascii() for start, end in self.run.groups[self.first : self.last] for at in range(start, end)
+        )
 
     @cached_property
     def before(self) -> str:
@@ -184,8 +186,10 @@ class Numbers:
         """Hits from `start` on. Runs are read from a little before, so that what joins a number to the one before it is known."""
         found: list[Hit] = []
         for read in _readings(text, words):
-            hits = self._find(read, text, start, before)
-            found += [hit for hit in hits if not any(hit.start < other.end and other.start < hit.end for other in found)]
+            for hit in self._find(read, text, start, before):
+                over = [other for other in found if hit.start < other.end and other.start < hit.end]
+                if all(hit.end - hit.start > other.end - other.start for other in over):
+                    found = [other for other in found if other not in over] + [hit]
         return found
 
     def _find(self, read: str, text: str, start: int, before: Before) -> list[Hit]:
@@ -202,6 +206,8 @@ class Numbers:
                     group += 1
                     continue
                 hit, group = best
+                if text[hit.end : hit.end + 1] == ")" and text.count("(", hit.start, hit.end) > text.count(")", hit.start, hit.end):
+                    hit = Hit(hit.start, hit.end + 1, hit.category, hit.score)  # 900101(1234567)
                 found.append(hit)
                 done = hit.end
         return found
@@ -257,6 +263,13 @@ def _undecided(match: re.Match[str]) -> bool:
     return sum(character.isdigit() for character in match[0]) >= 9
 
 
+def _in_figures(found: re.Match[str]) -> str:
+    """The last may be a particle: 010-1234-5678이에요."""
+    text = found[0]
+    ends = text[-1] in "이일" and "가" <= found.string[found.end() : found.end() + 1] <= "힣"
+    return text[:-1].translate(_DIGITS) + text[-1] if ends else text.translate(_DIGITS)
+
+
 def _readings(text: str, words: str) -> list[str]:
     """The text with its numbers in figures, in each way that they may be meant; one character stays one."""
     read = text
@@ -268,7 +281,7 @@ def _readings(text: str, words: str) -> list[str]:
         if ended != read:
             readings.append(ended)
     if _HAS_MIXED.search(text) is not None:
-        mixed = _MIXED.sub(lambda found: found[0].translate(_DIGITS), text)
+        mixed = _MIXED.sub(_in_figures, text)
         if mixed != text:
             readings.append(mixed)
     return readings
