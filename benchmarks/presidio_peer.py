@@ -146,7 +146,7 @@ def main(paths: list[Path]) -> None:
     target = RESULTS / f"{result['date'][:10]}-presidio.json"
     target.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     for name, report in result["sets"].items():
-        print(f"{name}: ours {json.dumps({k: report['ours'].get(k) for k in ('exact', 'spans', 'clean')}, ensure_ascii=False)}")
+        print(f"{name}: ours {json.dumps(report['ours']['exact'])}")
         for threshold in THRESHOLDS:
             shown = {k: v for k, v in report["presidio"][f"from {threshold}"]["all"].items() if k != "recall_by_class"}
             print(f"  presidio from {threshold}: {json.dumps(shown)}")
