@@ -24,14 +24,36 @@ from server.guards.normal import normalise
 
 MOST_REPEATS = 1000  # RE2's own limit for one count
 ENDLESS = 1 << 30
+EMPTY = "matches the empty text, which is everywhere: ask for one character at least."
+Ranges = tuple[tuple[int, int], ...]
+# Letters, marks and figures by blocks: the exact classes are 700 ranges, which a count multiplies until RE2's automaton has no room.
+_WORD: Ranges = (
+    (0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A), (0xAA, 0xAA), (0xB5, 0xB5), (0xBA, 0xBA), (0xC0, 0xD6), (0xD8, 0xF6),
+    (0xF8, 0x2C1), (0x300, 0x374), (0x376, 0x37D), (0x386, 0x386), (0x388, 0x1FFF), (0x2C00, 0x2DFF), (0x3005, 0x3007),
+    (0x3021, 0x3035), (0x3041, 0x309F), (0x30A1, 0x30FA), (0x30FC, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0xD7FF), (0xF900, 0xFDFF),
+    (0xFE70, 0xFEFC), (0x10000, 0x1EFFF), (0x20000, 0x3FFFF),
+)  # fmt: skip
+_DIGIT: Ranges = ((0x30, 0x39),)  # the normaliser leaves no others, and of spaces these
+_SPACE: Ranges = ((0x09, 0x0D), (0x1C, 0x20))
+
+
+def _others(ranges: Ranges) -> Ranges:
+    edges = [-1, *(edge for low, high in ranges for edge in (low, high)), 0x110000]
+    return tuple((low + 1, high - 1) for low, high in zip(edges[::2], edges[1::2], strict=True) if low + 1 < high)
+
+
+def _written(ranges: Ranges) -> str:
+    return "".join(f"\\x{{{low:x}}}-\\x{{{high:x}}}" for low, high in ranges)
+
 
 _CLASS = {
-    sre.CATEGORY_DIGIT: r"\p{Nd}",
-    sre.CATEGORY_NOT_DIGIT: r"\P{Nd}",
-    sre.CATEGORY_SPACE: r"\s\x{0b}\x{1c}-\x{1f}\x{85}\p{Z}",
-    sre.CATEGORY_WORD: r"\p{L}\p{M}\p{N}_",
+    sre.CATEGORY_DIGIT: _written(_DIGIT),
+    sre.CATEGORY_NOT_DIGIT: _written(_others(_DIGIT)),
+    sre.CATEGORY_SPACE: _written(_SPACE),
+    sre.CATEGORY_NOT_SPACE: _written(_others(_SPACE)),
+    sre.CATEGORY_WORD: _written(_WORD),
+    sre.CATEGORY_NOT_WORD: _written(_others(_WORD)),
 }
-_NOT = {sre.CATEGORY_NOT_SPACE: sre.CATEGORY_SPACE, sre.CATEGORY_NOT_WORD: sre.CATEGORY_WORD, sre.CATEGORY_NOT_DIGIT: sre.CATEGORY_DIGIT}
 _REPEATS = (sre.MAX_REPEAT, sre.MIN_REPEAT)
 _LOOKS = (sre.ASSERT, sre.ASSERT_NOT)
 
@@ -63,22 +85,24 @@ def read(pattern: str, ignore_case: bool = False) -> Expression:
         raise ConfigError(f"the pattern {_shown(pattern)} is nested too deeply.") from None
     items = list(tree)
     try:
-        before, before_needed = _condition(items, 0, -1)
-        behind, behind_needed = _condition(items, -1, 1)
         flags = tree.state.flags
+        before, before_needed = _condition(items, 0, -1, flags)
+        behind, behind_needed = _condition(items, -1, 1, flags)
         writer = _Writer(flags)
         whole, prefixes = writer.sequence(items), writer.prefixes(items)
     except Refused as refused:
-        raise ConfigError(f"the pattern {_shown(pattern)} has {refused}, which takes more than linear time: write it without.") from None
+        raise ConfigError(f"the pattern {_shown(pattern)} has {refused}, which is not read in linear time: write it without.") from None
+    except RecursionError:
+        raise ConfigError(f"the pattern {_shown(pattern)} is nested too deeply.") from None
     if not prefixes or tree.getwidth()[0] == 0:
-        raise ConfigError(f"the pattern {_shown(pattern)} matches the empty text, which is everywhere: ask for one character at least.")
+        raise ConfigError(f"the pattern {_shown(pattern)} {EMPTY}")
     fold = "(?i)" if flags & re.IGNORECASE else ""
     width = tree.getwidth()[1]
     longest = ENDLESS if width >= sre.MAXREPEAT or width > ENDLESS else int(width)
     return Expression(f"{fold}{whole}", f"{fold}{prefixes}", before, behind, before_needed, behind_needed, longest)
 
 
-def _condition(items: list[Any], at: int, direction: int) -> tuple[str | None, bool]:
+def _condition(items: list[Any], at: int, direction: int, flags: int) -> tuple[str | None, bool]:
     """Take the look-around at one end of `items` off. Gives (the class that the neighbour must be in, whether there must be one)."""
     if not items or items[at][0] not in _LOOKS or items[at][1][0] != direction:
         return None, False
@@ -86,12 +110,12 @@ def _condition(items: list[Any], at: int, direction: int) -> tuple[str | None, b
     if len(inner) != 1 or inner[0][0] not in (sre.LITERAL, sre.NOT_LITERAL, sre.IN):
         raise Refused("a look-around of more than one character")
     del items[at]
-    wanted = _Writer(0).one(inner[0])
+    wanted = _Writer(flags).one(inner[0])
+    fold = "(?i)" if flags & re.IGNORECASE else ""
     if op is sre.ASSERT:
-        return wanted, True
-    if inner[0][0] is sre.NOT_LITERAL or wanted.startswith("[^"):
-        return "[" + wanted[2:], False
-    return "[^" + wanted[1:], False
+        return f"(?:{fold}{wanted})", True
+    other = "[" + wanted[2:] if wanted.startswith("[^") else "[^" + wanted[1:]
+    return f"(?:{fold}{other})", False
 
 
 class _Writer:
@@ -99,7 +123,7 @@ class _Writer:
         self.flags = flags
 
     def sequence(self, items: Any) -> str:
-        return "".join(self._item(item) for item in items)
+        return "".join(map(self._item, _spelled(items)))
 
     def _item(self, item: Any) -> str:
         op, value = item
@@ -120,13 +144,15 @@ class _Writer:
 
     def prefixes(self, items: Any) -> str:
         """P(items); "" where the items are no characters."""
-        items = list(items)
-        if not items:
-            return ""
-        first, rest = items[0], self.prefixes(items[1:])
-        own = self._prefixes_of(first)
-        whole = self._item(first)
-        behind = f"{whole}{rest}" if rest else ""
+        return self._halves(_spelled(items))
+
+    def _halves(self, items: list[Any]) -> str:
+        """By halves, so that a long pattern is not nested as deeply as it is long."""
+        if len(items) < 2:
+            return self._prefixes_of(items[0]) if items else ""
+        first, second = items[: len(items) // 2], items[len(items) // 2 :]
+        own, rest = self._halves(first), self._halves(second)
+        behind = "".join(map(self._item, first)) + rest if rest else ""
         return "(?:" + "|".join(filter(None, (behind, own))) + ")" if own or behind else ""
 
     def _prefixes_of(self, item: Any) -> str:
@@ -168,11 +194,6 @@ class _Writer:
         negated = bool(members) and members[0][0] is sre.NEGATE
         if negated:
             members = members[1:]
-        named = {member for kind, member in members if kind is sre.CATEGORY}
-        if any(_NOT[name] in named for name in named if name in _NOT) and not negated:
-            return "(?s:.)"
-        if len(members) == 1 and members[0][0] is sre.CATEGORY and members[0][1] in _NOT:
-            return f"[{'' if negated else '^'}{_CLASS[_NOT[members[0][1]]]}]"
         return f"[{'^' if negated else ''}{''.join(map(_member, members))}]"
 
     def _at(self, value: Any) -> str:
@@ -186,6 +207,20 @@ class _Writer:
         return found
 
 
+def _spelled(items: Any) -> list[Any]:
+    """The items, with runs of literal characters as the normaliser leaves them in the texts that are searched: none, one or more."""
+    found: list[Any] = []
+    literal = ""
+    for item in items:
+        if item[0] is sre.LITERAL:
+            literal += chr(item[1])
+            continue
+        found += [(sre.LITERAL, ord(character)) for character in normalise(literal).text]
+        literal = ""
+        found.append(item)
+    return found + [(sre.LITERAL, ord(character)) for character in normalise(literal).text]
+
+
 def _member(item: Any) -> str:
     kind, value = item
     if kind is sre.LITERAL:
@@ -194,7 +229,7 @@ def _member(item: Any) -> str:
         return f"{_char(value[0])}-{_char(value[1])}"
     if kind is sre.CATEGORY and value in _CLASS:
         return _CLASS[value]
-    raise Refused("\\S or \\W beside other characters in brackets")
+    raise Refused(f"a class that is not known ({value})")
 
 
 def _char(code: int) -> str:

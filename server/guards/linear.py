@@ -1,7 +1,8 @@
 """Where rules match in a text, and from where on they still may: in linear time, by RE2.
 
-Of all matches the leftmost is taken; of several that begin at one character, that of the rule that is listed first. A
-match that is longer than `longest` is none, so that what is held back of a stream is bounded whatever the pattern.
+Of all matches the leftmost is taken; of several that begin at one character, that of the rule that is listed first. What
+a match takes is as in Python's `re`, but never more than `longest` characters, so that what is held back of a stream is
+bounded whatever the pattern.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from server.errors import ConfigError
-from server.guards.expressions import Expression, read
+from server.guards.expressions import EMPTY, Expression, read
 
 STEP = 4096  # characters searched at once: RE2 is given UTF-8, and a large text would be encoded for each match anew
-MEMORY = 8 * 2**20  # bytes that one compiled expression may take
+MEMORY = 8 * 2**20  # bytes that a rule's compiled expression may take
+TOGETHER = 64 * 2**20  # and that of all rules, whose automaton falls back to one a hundred times slower where it has no room
 LONGEST = 1000
 
 
@@ -46,8 +48,9 @@ class Rules:
         self.rules = list(rules)
         self.longest = longest
         read_out = [(rule, read(rule.pattern, rule.ignore_case)) for rule in rules]
-        self._any = _compile("|".join(f"(?:{e.whole})" for _, e in read_out), self.rules) if rules else None
         self._each = [(rule.name, _anchored(e, [rule]), e.before, e.before_needed) for rule, e in read_out]
+        self._reads_before = any(e.before is not None for _, e in read_out)
+        self._any = _compile(_candidates([e for _, e in read_out]), self.rules, TOGETHER) if rules else None
         self._before = {e.before: _compile(f"\\A(?:{e.before})", self.rules) for _, e in read_out if e.before is not None}
         self._open = _openings([(rule, e) for rule, e in read_out])
         self.reach = min(longest, max((e.longest for _, e in read_out), default=0)) + 1
@@ -60,17 +63,22 @@ class Rules:
         if self._any is None:
             return
         size, at = len(text), start
+        if self._reads_before and at == 0 and size:  # no character before it: the others are found by theirs
+            hit = self._at(text, 0, accept)
+            if hit is not None:
+                yield hit
+            at = hit.end if hit is not None else 1
         while at < size:
             low = max(0, at - 1)  # one character of context, for ^ and \\b
             stop = min(size, at + STEP)
-            found = self._any.search(text[low : min(size, stop + self.longest + 1)], at - low)
-            if found is None or low + found.start() >= stop:
+            found = self._any.search(text[low : min(size, stop + self.longest + 1)], 0 if self._reads_before else at - low)
+            first = low + found.start() + self._reads_before if found is not None else stop
+            if first >= stop:
                 at = stop
                 continue
-            at = low + found.start()
-            hit = self._at(text, at, accept)
+            hit = self._at(text, first, accept)
             if hit is None:
-                at += 1
+                at = first + 1
             else:
                 yield hit
                 at = hit.end
@@ -82,10 +90,12 @@ class Rules:
             if before is not None and ((at == 0 and needed) or (at > 0 and self._before[before].search(text[at - 1]) is None)):
                 continue
             found = expression.match(part, at - low)
-            if found is None:
+            if found is not None and low + found.end(1) - at > self.longest:
+                found = expression.match(part, at - low, at - low + self.longest)
+            if found is None or found.end(1) == found.start(1):
                 continue
             hit = Hit(at, low + found.end(1), name)
-            if 0 < hit.end - at <= self.longest and (accept is None or accept(hit, text)):
+            if accept is None or accept(hit, text):
                 return hit
         return None
 
@@ -112,10 +122,22 @@ class Rules:
 
 
 def _anchored(expression: Expression, rules: Sequence[Rule]) -> Any:
-    behind = ""
-    if expression.behind is not None:
-        behind = f"(?:{expression.behind})" if expression.behind_needed else f"(?:{expression.behind}|\\z)"
-    return _compile(f"({expression.whole}){behind}", rules)
+    compiled = _compile(f"({expression.whole}){_behind(expression)}", rules)
+    if (empty := compiled.match("")) is not None and empty.end() == 0:
+        raise ConfigError(f"the pattern '{rules[0].pattern[:60]}' {EMPTY}")
+    return compiled
+
+
+def _behind(expression: Expression) -> str:
+    if expression.behind is None:
+        return ""
+    return expression.behind if expression.behind_needed else f"(?:{expression.behind}|\\z)"
+
+
+def _candidates(expressions: Sequence[Expression]) -> str:
+    """Where a match may begin; where any of them has a condition on the character before, all are read together with that character."""
+    before = any(e.before is not None for e in expressions)
+    return "|".join(f"(?:{(e.before or '(?s:.)') if before else ''}(?:{e.whole}){_behind(e)})" for e in expressions)
 
 
 def _openings(read_out: Sequence[tuple[Rule, Expression]]) -> list[tuple[bool, Any, Any]]:
@@ -131,18 +153,18 @@ def _openings(read_out: Sequence[tuple[Rule, Expression]]) -> list[tuple[bool, A
         rules = [rule for rule, _ in members]
         prefixes = "|".join(f"(?:{e.prefixes})" for _, e in members)
         if before is None:
-            found.append((False, _compile(f"(?:{prefixes})\\z", rules), None))
+            found.append((False, _compile(f"(?:{prefixes})\\z", rules, TOGETHER), None))
         else:
-            here = None if needed else _compile(f"\\A(?:{prefixes})\\z", rules)
-            found.append((True, here, _compile(f"{before}(?:{prefixes})\\z", rules)))
+            here = None if needed else _compile(f"\\A(?:{prefixes})\\z", rules, TOGETHER)
+            found.append((True, here, _compile(f"{before}(?:{prefixes})\\z", rules, TOGETHER)))
     return found
 
 
-def _compile(expression: str, rules: Sequence[Rule]) -> Any:
+def _compile(expression: str, rules: Sequence[Rule], memory: int = MEMORY) -> Any:
     import re2
 
     options = re2.Options()
-    options.max_mem = MEMORY
+    options.max_mem = memory
     options.log_errors = False
     try:
         return re2.compile(expression, options)
