@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Any
 
 from server.cache.shapes import entry_from_whole, read_stream, stream_of, with_stream
@@ -33,6 +33,25 @@ MOST_HELD = 64 * 2**20  # bytes of an answer that is judged as a whole
 LAST = b"data: [DONE]"
 NO_USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}\n\n'
 UNREADABLE = "The engine's answer could not be read, so its guards could not judge it: try again; the gateway's log says more."
+
+
+class Refused:
+    """A Passage that shows nothing."""
+
+    blocked = False
+    released = 0
+
+    def __init__(self, refusal: str) -> None:
+        self.refusal = refusal
+        self.cuts: Sequence[tuple[int, int]] = ()
+
+    async def feed(self, text: str) -> str:
+        self.blocked = True
+        return ""
+
+    async def finish(self) -> str:
+        self.blocked = True
+        return ""
 
 
 class Guarded:
@@ -164,23 +183,8 @@ class Guarded:
 
     def _refusing(self, wanted: Reask) -> Open:
         """Passages of an answer that stays wrong however often it is asked for."""
-        screening = self.screening
-
-        class Refused:
-            blocked = False
-            refusal = screening.refusal(wanted.guard)
-            released = 0
-            cuts: tuple[tuple[int, int], ...] = ()
-
-            async def feed(self, text: str) -> str:
-                self.blocked = True
-                return ""
-
-            async def finish(self) -> str:
-                self.blocked = True
-                return ""
-
-        return lambda place, kind: Refused()
+        refusal = self.screening.refusal(wanted.guard)
+        return lambda place, kind: Refused(refusal)
 
     def _whole_of(self, data: bytes) -> bytes:
         """The whole answer of a stream. Raises Unreadable."""

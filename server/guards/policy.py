@@ -55,9 +55,11 @@ class Policies:
     def __init__(self, settings: Sequence[GuardBase], tools: Tools) -> None:
         self.guards: list[Guard] = []
         for section in settings:
+            made: Detector | Judge | None = None
             for side in SIDES:
                 if section.stage in (side, "both"):
-                    made = kinds.make(section, side, tools)
+                    if made is None or section.kind not in kinds.SIDELESS:
+                        made = kinds.make(section, side, tools)
                     judged = kinds.is_judge(made)
                     self.guards.append(Guard(section, side, None if judged else made, made if judged else None))  # type: ignore[arg-type]
         self._by_model: dict[str, Policy | None] = {}

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from server.guards.base import Detector, Judge, Side, Tools
 
 
+SIDELESS = frozenset(("classifier", "similarity", "llm", "nemo"))  # one model serves both sides
+
+
 def make(settings: Any, side: Side, tools: Tools) -> Detector | Judge:
     """The guard that a section of `guards:` describes, for one side. Raises ConfigError with what to type."""
     made: Detector | Judge = importlib.import_module(f"server.guards.kinds.{settings.kind}").make(settings, side, tools)
