@@ -80,18 +80,20 @@ class Screening:
         out = []
         for place, text in zip(places, texts, strict=True):
             hold = Hold(bounds, "input")
-            parts = []
-            for start in range(0, len(text), SLICE):
-                parts.append(hold.feed(text[start : start + SLICE]))
-                if start:
+            if len(text) <= SLICE:
+                shown = hold.whole(text)
+            else:
+                parts = []
+                for start in range(0, len(text), SLICE):
+                    parts.append(hold.feed(text[start : start + SLICE]))
                     await asyncio.sleep(0)  # others have their turn
-            parts.append(hold.finish())
+                shown = "".join([*parts, hold.finish()])
             for name, finding in hold.found:
                 self.trail.add(verdict(by_name[name], finding, place.path))
             if hold.blocked is not None:
                 self._read(bounds)
                 raise self._refused(by_name[hold.blocked[0]], place.path)
-            out.append("".join(parts))
+            out.append(shown)
         self._read(bounds)
         return out
 
