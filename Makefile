@@ -89,6 +89,7 @@ bench-cache: install ## Measure hits, misses and single flight of the cache; wri
 	@$(BIN)/python -m benchmarks.cache $(ARGS)
 
 bench-guards: install ## Measure what guards add to clean streams, and what they find; writes benchmarks/results/guards
+	@$(BIN)/python -m benchmarks.presidio_peer server/guards/data/pii.jsonl server/guards/data/pii_unseen.jsonl
 	@$(BIN)/python -m benchmarks.guards $(ARGS)
 
 bench-startup: install ## Measure from the command to the first token; writes benchmarks/results/startup
