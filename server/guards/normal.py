@@ -7,34 +7,32 @@ written in Hangul or Chinese digits become numbers too (공일공 -> 010).
 
 Each of these is decided by a few characters around it, so what stands before `firm` stays as it is whatever text follows.
 A letter that is followed by a combining mark is the bare letter: to compose them, every last letter would have to wait.
+Of more than MOST_UNSEEN characters that are not seen, the next is read as U+FFFD.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_left
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from heapq import merge
 
 from server.guards.jamo import compose, is_jamo
 from server.guards.lookalikes import FOLDED
 from server.guards.numerals import to_digits
 
 # Characters that stand for themselves in every respect: most texts are of nothing else.
-_PLAIN = (
-    "\n\t\r -~\u00a1-\u00a7\u00a9\u00ab\u00ac\u00ae\u00b0\u00b1\u00b6\u00bb\u00bf-\u02af"
-    "\u2018-\u201f\u2190-\u2199\u3001\u300a-\u3011\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3"
-    "\U0001f300-\U0001f3fa\U0001f400-\U0001f64f\U0001f680-\U0001f6ff"
-)
+_PLAIN = "\n\t\r -~\u2018-\u201e\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3"
 _ALL_PLAIN = re.compile(f"[{_PLAIN}]*")
 _TAIL = "%[89abAB][0-9A-Fa-f]"  # of a character in UTF-8
 _ESCAPE = (
-    rf"%[c-dC-D][0-9A-Fa-f]{_TAIL}|%[eE][0-9A-Fa-f](?:{_TAIL}){{2}}|%[fF][0-7](?:{_TAIL}){{3}}|%[0-9A-Fa-f]{{2}}"
+    rf"%[c-dC-D][0-9A-Fa-f]{_TAIL}|%[eE][0-9A-Fa-f](?:{_TAIL}){{2}}|%[fF][0-7](?:{_TAIL}){{3}}|%[0-7][0-9A-Fa-f]"
     r"|\\u[dD][89abAB][0-9A-Fa-f]{2}\\u[dD][c-fC-F][0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}"
     r"|&#[xX]0{0,4}[0-9A-Fa-f]{1,5};|&#0{0,4}[0-9]{1,6};"
 )
 _HAS_ESCAPE = re.compile(_ESCAPE)
-_PART = re.compile(f"(?P<escape>{_ESCAPE})|(?P<plain>(?:(?![%\\\\&])[{_PLAIN}])+)|(?P<other>.)", re.DOTALL)
 _OPEN = re.compile(  # the start of an escape, at the end of the text
     rf"(?:%[c-dC-D][0-9A-Fa-f](?:%[89abAB]?)?|%[eE][0-9A-Fa-f](?:{_TAIL})?(?:%[89abAB]?)?"
     rf"|%[fF][0-7](?:{_TAIL}){{0,2}}(?:%[89abAB]?)?|%[0-9A-Fa-f]?"
@@ -53,43 +51,113 @@ _DASHES = frozenset(
 _DASHES_BEHIND_DIGITS = frozenset("\u30fc\uff70\u3161")  # letters otherwise: the long vowel of kana, and ㅡ
 _DOTS = frozenset("\u00b7\u2022\u2027\u2219\u22c5\u30fb\uff65\u318d\u3002\uff61\u2024\u00b8")
 _TAGS = range(0xE0020, 0xE007F)
+MOST_UNSEEN = (
+    64  # characters that are not seen between two that are: more of them are no disguise, and a stream would be held back for them
+)
+_ODD = "\uffff"  # in a text that was folded: here is no one character
+_ODDS = re.compile(_ODD)
+
+
+def _form(character: str) -> str:
+    """What a character is read as, by itself: none, one or several."""
+    code = ord(character)
+    if _UNSEEN.match(character):
+        return ""
+    if code in _TAGS:
+        return chr(code - 0xE0000)
+    if 0xD800 <= code <= 0xDFFF:
+        return "\ufffd"
+    if character in _DASHES:
+        return "-"
+    if character in _DOTS:
+        return "."
+    folded = FOLDED.get(character)
+    if folded is not None:
+        return folded
+    category = unicodedata.category(character)
+    if category == "Zs" or character in "\u2800\u2028\u2029\u0085":
+        return " "
+    if category[0] == "M":
+        return ""
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
+    form = unicodedata.normalize("NFKC", character)
+    if form == character:
+        return character
+    return "".join(
+        FOLDED.get(one, "-" if one in _DASHES else " " if unicodedata.category(one) == "Zs" else one)
+        for one in form
+        if unicodedata.category(one)[0] != "M" and not _UNSEEN.match(one)
+    )
+
+
+class _Forms(dict[int, str]):
+    """For `str.translate`: what stands for a character, _ODD where that is not one character or depends on others. Filled as needed."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        form = _ODD if is_jamo(character) or character in _DASHES_BEHIND_DIGITS else _form(character)
+        if len(form) != 1:
+            form = _ODD
+        if len(self) < MOST_FORMS:
+            self[code] = form
+        return form
+
+
+MOST_FORMS = 20_000
+_FORMS = _Forms()
+_one_form = lru_cache(MOST_FORMS)(_form)
+
+
+Edit = tuple[int, int, int, int]  # characters [n0, n1) of the normalised text came from [r0, r1) of the raw one
 
 
 class Normal:
-    """`text`: normalised. Offsets are in characters."""
+    """`text`: normalised. Offsets are in characters. Between two edits the texts run beside one another, character by character."""
 
-    __slots__ = ("_ends", "_raw", "_starts", "firm", "text")
+    __slots__ = ("_edits", "_n0", "_r0", "_raw", "firm", "text")
 
-    def __init__(self, text: str, raw: int, starts: Sequence[int] | None, ends: Sequence[int] | None, firm: int) -> None:
-        """`raw`: the length of the text as it came. `starts` and `ends` of each character; None: they are where they were."""
+    def __init__(self, text: str, raw: int, edits: Sequence[Edit], firm: int) -> None:
+        """`raw`: the length of the text as it came."""
         self.text = text
         self._raw = raw
-        self._starts = starts
-        self._ends = ends
+        self._edits = edits
+        self._n0 = [edit[0] for edit in edits]
+        self._r0 = [edit[2] for edit in edits]
         self.firm = firm  # raw characters before it stay as they are
 
     def at(self, index: int) -> int:
         """Where in the raw text character `index` begins; its length for the one after the last."""
-        if self._starts is None:
+        if index >= len(self.text):
+            return self._raw
+        place = bisect_right(self._n0, index) - 1
+        if place < 0:
             return index
-        return self._starts[index] if index < len(self._starts) else self._raw
+        _, n1, r0, r1 = self._edits[place]
+        return r0 if index < n1 else r1 + index - n1
 
     def until(self, index: int) -> int:
         """Where in the raw text that ends which character `index` - 1 came from."""
-        if self._ends is None or index == 0:
+        place = bisect_left(self._n0, index) - 1
+        if place < 0:
             return index
-        return self._ends[index - 1]
+        _, n1, _, r1 = self._edits[place]
+        return r1 if index <= n1 else r1 + index - n1
 
     def index(self, raw: int) -> int:
         """The first character that begins at or after `raw`."""
-        return raw if self._starts is None else bisect_left(self._starts, raw)
+        place = bisect_left(self._r0, raw) - 1
+        if place >= 0:
+            _, n1, _, r1 = self._edits[place]
+            raw = n1 + max(0, raw - r1)
+        return min(raw, len(self.text))
 
     def digits(self) -> Normal:
         """The same with numbers that are written in words as numbers."""
         sure = self.index(self.firm)
         text, open_at = to_digits(self.text, sure)
         firm = min(self.firm, self.at(open_at)) if open_at < sure else self.firm
-        return self if text is self.text and firm == self.firm else Normal(text, self._raw, self._starts, self._ends, firm)
+        return self if text is self.text and firm == self.firm else Normal(text, self._raw, self._edits, firm)
 
 
 def normalise(raw: str, digits: bool = False) -> Normal:
@@ -103,39 +171,65 @@ def _normalise(raw: str) -> Normal:
     opening = _OPEN.search(raw, max(0, firm - LONGEST_ESCAPE))
     if opening is not None:
         firm = opening.start()
-    plain = _ALL_PLAIN.match(raw)
-    assert plain is not None
-    if plain.end() == len(raw) and not _HAS_ESCAPE.search(raw):
-        return Normal(raw, len(raw), None, None, firm)
-    return _Slow(raw, firm).normal()
+    escapes = ("%" in raw or "\\" in raw or "&" in raw) and _HAS_ESCAPE.search(raw) is not None
+    if not escapes and _ALL_PLAIN.fullmatch(raw):
+        return Normal(raw, len(raw), (), firm)
+    text = raw.translate(_FORMS)
+    if not escapes and _ODD not in text:
+        return Normal(text, len(raw), (), firm)
+    return _Slow(raw, text, firm).normal()
 
 
 class _Slow:
-    def __init__(self, raw: str, firm: int) -> None:
+    """A text of which some characters become none or several, or one together with others. `text`: all others are what they become."""
+
+    def __init__(self, raw: str, text: str, firm: int) -> None:
         self.raw = raw
+        self.text = text
         self.firm = firm
+        self.half = firm  # of an escape, whose character may belong to the jamo before it
+        self.unseen = 0  # characters since the last that is seen
         self.out: list[str] = []
-        self.starts: list[int] = []
-        self.ends: list[int] = []
+        self.edits: list[Edit] = []
+        self.size = 0  # of what is made
+        self.behind = 0  # what comes out next began there in the raw text, unless something was dropped
         self.last = ""
         self.jamo: list[tuple[str, int, int]] = []
 
     def normal(self) -> Normal:
-        for part in _PART.finditer(self.raw):
-            start, end = part.span()
-            if part.lastgroup == "plain":
-                self._flush()
-                text = part.group()
-                self.out.append(text)
-                self.last = text[-1]
-                self.starts.extend(range(start, end))
-                self.ends.extend(range(start + 1, end + 1))
-            elif part.lastgroup == "escape":
-                self._escape(part.group(), start)
+        done = 0
+        for start, end in self._odd():
+            if start > done:
+                self._run(done, start)
+            if self.raw[start] in "%\\&":
+                self._escape(self.raw[start:end], start)
             else:
-                self._one(part.group(), start, end)
+                self._one(self.raw[start], start, end)
+            done = end
+        if done < len(self.raw):
+            self._run(done, len(self.raw))
         self._flush(at_end=True)
-        return Normal("".join(self.out), len(self.raw), self.starts, self.ends, self.firm)
+        return Normal("".join(self.out), len(self.raw), self.edits, self.firm)
+
+    def _odd(self) -> Iterator[tuple[int, int]]:
+        """Characters and escapes that do not become one character each, by themselves."""
+        odd = (found.span() for found in _ODDS.finditer(self.text))
+        return merge(odd, (found.span() for found in _HAS_ESCAPE.finditer(self.raw)))
+
+    def _run(self, start: int, end: int) -> None:
+        self._flush(at_end=start >= self.half)
+        self.unseen = 0
+        self.last = self.text[end - 1]
+        self._put(self.text[start:end], start, end, edited=False)
+
+    def _put(self, text: str, start: int, end: int, edited: bool = True) -> None:
+        if start > self.behind:
+            self.edits.append((self.size, self.size, self.behind, start))
+        if edited:
+            self.edits.append((self.size, self.size + len(text), start, end))
+        self.out.append(text)
+        self.size += len(text)
+        self.behind = end
 
     def _escape(self, text: str, start: int) -> None:
         end = start + len(text)
@@ -153,49 +247,24 @@ class _Slow:
 
     def _one(self, character: str, start: int, end: int) -> None:
         """One character, as it came or out of an escape."""
-        if _UNSEEN.match(character):
-            return
-        code = ord(character)
-        if code in _TAGS:
-            character = chr(code - 0xE0000)
-        elif 0xD800 <= code <= 0xDFFF:
-            character = "\ufffd"
         if is_jamo(character) and not (character in _DASHES_BEHIND_DIGITS and self._behind_digit()):
             self.jamo.append((character, start, end))
+            self.unseen = 0
             return
+        form = "-" if character in _DASHES_BEHIND_DIGITS and self._behind_digit() else _one_form(character)
+        if form:
+            self.unseen = 0
+        else:
+            self.unseen += end - start
+            if self.unseen <= MOST_UNSEEN:
+                return
+            form, self.unseen = "\ufffd", 0
         self._flush()
-        for one in self._forms(character):
-            self.out.append(one)
-            self.last = one
-            self.starts.append(start)
-            self.ends.append(end)
+        self.last = form[-1]
+        self._put(form, start, end)
 
     def _behind_digit(self) -> bool:
         return not self.jamo and "0" <= self.last <= "9"
-
-    def _forms(self, character: str) -> str:
-        if character in _DASHES or (character in _DASHES_BEHIND_DIGITS and self._behind_digit()):
-            return "-"
-        if character in _DOTS:
-            return "."
-        folded = FOLDED.get(character)
-        if folded is not None:
-            return folded
-        category = unicodedata.category(character)
-        if category == "Zs" or character in "\u2800\u2028\u2029\u0085":
-            return " "
-        if category[0] == "M":
-            return ""
-        if category == "Nd":
-            return str(unicodedata.decimal(character))
-        form = unicodedata.normalize("NFKC", character)
-        if form == character:
-            return character
-        return "".join(
-            FOLDED.get(one, "-" if one in _DASHES else " " if unicodedata.category(one) == "Zs" else one)
-            for one in form
-            if unicodedata.category(one)[0] != "M" and not _UNSEEN.match(one)
-        )
 
     def _flush(self, at_end: bool = False) -> None:
         """The jamo that have gathered, as syllables."""
@@ -205,8 +274,6 @@ class _Slow:
         if at_end:
             self.firm = min(self.firm, syllables[-1][1])
         for syllable, start, end in syllables:
-            self.out.append(syllable)
-            self.starts.append(start)
-            self.ends.append(end)
+            self._put(syllable, start, end)
         self.last = syllables[-1][0]
         self.jamo = []

@@ -36,8 +36,8 @@ def to_digits(text: str, sure: int) -> tuple[str, int]:
         for at in range(*found.span()):
             out[at] = _DIGIT.get(text[at], text[at])
     tail = _OPEN.search(text[:sure], max(0, sure - WINDOW))
-    open_at = tail.start() if tail is not None and _HAS.search(text, tail.start(), sure) else sure
-    return ("".join(out) if out is not None else text), open_at
+    first = _HAS.search(text, tail.start(), sure) if tail is not None else None  # figures stay as they are
+    return ("".join(out) if out is not None else text), first.start() if first is not None else sure
 
 
 def _between_figures(text: str, start: int, end: int) -> bool:
