@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+HOPELESS = 78  # exit code of a gateway worker that would end again however often it is started (EX_CONFIG of sysexits.h)
+
 
 class Phase(StrEnum):
     """Where an engine stands. Only READY takes requests."""

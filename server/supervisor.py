@@ -92,7 +92,7 @@ class Supervisor:
                     for task in (served, ended, kept):
                         task.cancel()
             except BaseExceptionGroup as group:
-                raise next((e for e in group.exceptions if isinstance(e, StartError)), group.exceptions[0]) from None
+                raise _cause(group) from None
             finally:
                 await workers.kill()
         return 0 if served.cancelled() else served.result()
@@ -172,3 +172,16 @@ class Supervisor:
     def _with_port(self, port: int) -> Settings:
         gateway = self.settings.gateway.model_copy(update={"port": port})
         return self.settings.model_copy(update={"gateway": gateway})
+
+
+def _cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The StartError somewhere in `group`, else the first error that is no group."""
+    leaves: list[BaseException] = []
+    groups: list[BaseException] = [group]
+    while groups:
+        error = groups.pop(0)
+        if isinstance(error, BaseExceptionGroup):
+            groups[:0] = error.exceptions
+        else:
+            leaves.append(error)
+    return next((error for error in leaves if isinstance(error, StartError)), leaves[0])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from server.errors import StartError
 from server.settings import ROOT, Gateway
+from server.state import HOPELESS
 
 PROGRAM = (sys.executable, "-m", "server.gateway")
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0  # seconds before a dead worker is started again; doubles
@@ -69,7 +70,7 @@ class Workers:
             lived = asyncio.get_running_loop().time() - began > LONGEST_WAIT
             self.started |= lived
             wait, fast_deaths = (FIRST_WAIT, 0) if lived else (min(wait * 2, LONGEST_WAIT), fast_deaths + 1)
-            if fast_deaths >= FAST_DEATHS and not self.started:
+            if (fast_deaths >= FAST_DEATHS or code == HOPELESS) and not self.started:
                 raise StartError(f"the gateway does not start (exit {code}): what it said stands above")
             self.say(f"gateway worker {number} ended (exit {code}): starting again in {wait:g} s")
             await asyncio.sleep(wait)

@@ -27,6 +27,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from server.errors import SLLMError
     from server.settings import Settings
+    from server.state import HOPELESS
 
     settings = Settings.model_validate_json(options.settings.read_text(encoding="utf-8"))
     if settings.gateway.workers > 1:
@@ -35,11 +36,10 @@ def main(argv: list[str] | None = None) -> int:
     from server.gateway.serve import run
 
     try:
-        app = create_app(settings, options.state)
+        run(create_app(settings, options.state), socket.socket(fileno=options.fd), parent)
     except SLLMError as error:
         print(error.message, file=sys.stderr)
-        return error.exit_code
-    run(app, socket.socket(fileno=options.fd), parent)
+        return HOPELESS
     return 0
 
 

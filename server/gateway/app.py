@@ -110,6 +110,11 @@ class GatewayApp(FastAPI):
 
         return Guarding(self.settings, self.catalogue, self.drain, self.metrics)
 
+    async def prepare(self) -> None:
+        """Load what guards need. Before the application starts, on its loop. Raises StartError."""
+        if self.guarding is not None:
+            await self.guarding.policies.open()
+
     def _guard(self) -> Guard | None:
         if self.guarding is None:
             return None
@@ -144,8 +149,6 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
         await app.kept.levels.open()
     if app.similar is not None:
         app.similar.semantic.open()
-    if app.guarding is not None:
-        await app.guarding.policies.open()
     tasks = [asyncio.create_task(app.watcher.run()), asyncio.create_task(_tick(app))]
     if app.watcher.external:
         tasks.append(asyncio.create_task(app.watcher.probe()))

@@ -10,6 +10,7 @@ from types import FrameType
 
 from uvicorn import Config, Server
 
+from server.errors import StartError
 from server.gateway.app import GatewayApp
 from server.gateway.protocol import Protocol, protocol_class
 
@@ -47,6 +48,7 @@ class GatewayServer(Server):
         self.drain_until = 0.0
         self.deaf_since = 0.0
         self.last_sweep = time.monotonic()
+        self.failure: StartError | None = None  # why it did not start
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self.gateway.drain.signalled:
@@ -57,6 +59,15 @@ class GatewayServer(Server):
         for protocol in list(self.server_state.connections):
             if isinstance(protocol, Protocol) and protocol.running is not None:
                 protocol.running.keep_alive = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await self.gateway.prepare()
+        except StartError as error:
+            self.failure = error
+            self.should_exit = True
+            return
+        await super().startup(sockets)
 
     async def on_tick(self, counter: int) -> bool:
         if counter % SWEEP == 0:
@@ -86,9 +97,12 @@ class GatewayServer(Server):
 
 
 def run(app: GatewayApp, listener: socket.socket, parent: int = 0) -> None:
-    """Serve `app` on the bound socket `listener` until a signal ends it."""
+    """Serve `app` on the bound socket `listener` until a signal ends it. Raises StartError."""
     listener.setblocking(False)
     gc.collect()
     gc.freeze()  # what start-up made stays; looking through it again and again takes 5% of a busy process
     gc.set_threshold(20_000, 20, 50)
-    GatewayServer(app, parent).run(sockets=[listener])
+    server = GatewayServer(app, parent)
+    server.run(sockets=[listener])
+    if server.failure is not None:
+        raise server.failure

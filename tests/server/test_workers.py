@@ -10,6 +10,7 @@ import pytest
 
 from server import rundir
 from server.settings import Gateway
+from server.state import HOPELESS
 from server.workers import Workers
 
 SLEEPER = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); print('up', flush=True); time.sleep(1000)"
@@ -101,3 +102,11 @@ async def test_a_gateway_that_cannot_start_ends_the_stack(listener: socket.socke
         await asyncio.wait_for(kept.keep(), 10)
     assert "does not start (exit 2)" in str(raised.value.exceptions[0])
     assert len(said) == 3
+
+
+async def test_a_worker_that_says_it_is_hopeless_is_not_started_again(listener: socket.socket, tmp_path: Path) -> None:
+    kept, said = workers(listener, tmp_path, f"raise SystemExit({HOPELESS})")
+    with listener, pytest.raises(ExceptionGroup) as raised:
+        await asyncio.wait_for(kept.keep(), 10)
+    assert "does not start" in str(raised.value.exceptions[0])
+    assert said == []

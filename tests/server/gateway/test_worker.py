@@ -11,11 +11,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from server.settings import ROOT, parse
+from server.state import HOPELESS
 from tests.scripted import Scripted, scripted_in_thread
 
 BODY = {"model": "m", "messages": []}
@@ -102,12 +104,25 @@ def test_it_ends_with_its_parent(engine: Scripted, tmp_path: Path) -> None:
                 time.sleep(0.02)
 
 
-def test_an_upstream_that_cannot_be_one_ends_it_with_a_sentence(tmp_path: Path) -> None:
-    settings = parse({"models": [{"name": "m", "upstreams": ["ftp://a"]}]})
+MISSING = "guard 'classifier': the classifier '/nonexistent/x' is no folder: check `model`."
+
+
+@pytest.mark.parametrize(
+    ("configuration", "said"),
+    [
+        (
+            {"models": [{"name": "m", "upstreams": ["ftp://a"]}]},
+            "model 'm': upstream 'ftp://a': write http://host:port, https://host or unix:/path.sock",
+        ),
+        ({"models": [{"name": "m", "upstreams": ["http://a"]}], "guards": [{"kind": "classifier", "model": "/nonexistent/x"}]}, MISSING),
+    ],
+)
+def test_what_cannot_start_ends_it_with_a_sentence(configuration: dict[str, Any], said: str, tmp_path: Path) -> None:
+    settings = parse(configuration)
     (tmp_path / "settings.json").write_text(settings.model_dump_json())
     with socket.create_server(("127.0.0.1", 0)) as listener:
         fd = listener.fileno()
         words = [sys.executable, "-m", "server.gateway", "--fd", str(fd), "--settings", str(tmp_path / "settings.json")]
         ended = subprocess.run(words, pass_fds=(fd,), cwd=ROOT, capture_output=True, timeout=60)
-    assert ended.returncode == 2
-    assert ended.stderr.decode().strip() == "model 'm': upstream 'ftp://a': write http://host:port, https://host or unix:/path.sock"
+    assert ended.returncode == HOPELESS
+    assert ended.stderr.decode().strip() == said
