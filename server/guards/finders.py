@@ -21,6 +21,7 @@ BEFORE = 40  # characters before a match that are read
 CONTEXT = 112  # that must be there: BEFORE, and room for what the normaliser reads around its first character
 
 NEAR = 100  # characters
+JOINED = 512  # characters of findings that overlap
 
 Before = Callable[[int], str]  # a character of the text -> what stands before it, BEFORE characters of the raw text
 
@@ -194,15 +195,20 @@ def standing(found: Sequence[Finding], alive: int) -> int:
 
 
 def merge(found: list[Finding]) -> list[Finding]:
-    """In order, and those that overlap as one: their union, called what the surest and longest of them is."""
+    """In order, and those that overlap as one: their union, called what the surest and longest of them is.
+
+    A union grows to JOINED characters; what reaches farther is left out, since a chain of findings without an end would be
+    held back without an end. What begins inside a finding is never looked at again, so a stream leaves out the same.
+    """
     found.sort(key=lambda finding: (finding.start, -finding.end))
     out: list[Finding] = []
     for finding in found:
-        if out and finding.start < out[-1].end:
-            best = max(out[-1], finding, key=lambda each: (each.score, each.end - each.start))
-            out[-1] = Finding(out[-1].start, max(out[-1].end, finding.end), best.category, best.score)
-        else:
+        last = out[-1] if out else None
+        if last is None or finding.start >= last.end:
             out.append(finding)
+        elif finding.end <= max(last.end, last.start + JOINED):
+            best = max(last, finding, key=lambda each: (each.score, each.end - each.start))
+            out[-1] = Finding(last.start, max(last.end, finding.end), best.category, best.score)
     return out
 
 

@@ -8,19 +8,17 @@ names.py      names behind a label or before a title; off by default
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from server.errors import ConfigError
 from server.guards.finders import Finder, Finders, Token, Tokens
 from server.guards.kinds.encoded import Encoded
 from server.guards.kinds.pii import address, korean, names, numbers, phones, tokens
-from server.guards.kinds.pii.runs import Numbers
+from server.guards.kinds.pii.runs import Numbers, Recogniser
 from server.nearest import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from server.guards.base import Detector, Side, Tools
     from server.guardsettings import Pii
 
@@ -60,25 +58,25 @@ ENTITIES: Mapping[str, bool] = {  # every category -> whether it is looked for w
     "mac": False,
 }
 
-_NUMBERS = (
-    korean.resident,
-    korean.corporate,
-    phones.phone,
-    numbers.card,
-    korean.business,
-    korean.licence,
-    korean.account,
-    numbers.us_ssn,
-    numbers.br_cpf,
-    numbers.cn_id,
-    numbers.birth_date,
-    numbers.passport,
-    numbers.jp_my_number,
-    numbers.in_aadhaar,
-    numbers.ca_sin,
-    numbers.au_tfn,
-    numbers.uk_nhs,
-    numbers.pl_pesel,
+_NUMBERS: Sequence[tuple[Recogniser, Collection[int]]] = (  # with how many digits each has
+    (korean.resident, (13, 15)),
+    (korean.corporate, (13,)),
+    (phones.phone, range(8, 17)),
+    (numbers.card, range(14, 20)),
+    (korean.business, (10,)),
+    (korean.licence, (10, 12)),
+    (korean.account, range(10, 17)),
+    (numbers.us_ssn, (9,)),
+    (numbers.passport, (9,)),
+    (numbers.ca_sin, (9,)),
+    (numbers.au_tfn, (9,)),
+    (numbers.uk_nhs, (10,)),
+    (numbers.br_cpf, (11,)),
+    (numbers.pl_pesel, (11,)),
+    (numbers.jp_my_number, (12,)),
+    (numbers.in_aadhaar, (12,)),
+    (numbers.cn_id, (17, 18)),
+    (numbers.birth_date, (8,)),
 )
 _OF_NUMBERS = frozenset(ENTITIES) - {"address", "email", "ip", "iban", "vehicle_plate", "customs_code", "crypto", "mac", "name"}
 

@@ -10,7 +10,7 @@ Linear: a run is cut by one deterministic expression, and a window has at most M
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import cached_property
 
 from server.guards.finders import Before, Hit
@@ -18,6 +18,7 @@ from server.guards.kinds.pii.context import AFTER
 
 LEAST, MOST = 8, 19  # digits of a window
 LONGEST = 64  # characters of a window
+FEW = 5  # groups that may have neighbours of the same kind
 MARGIN = 24  # characters before the first that counts
 
 _SPOKEN = "다시|에|의|대시|하이픈|dash"  # what is said for a hyphen
@@ -34,6 +35,7 @@ _LEET_TOKEN = re.compile(
     r"(?<![A-Za-z0-9])(?:[OoQIl|SBZ]{0,8}[0-9][0-9OoQIl|SBZ]{0,23}|[Oo0][Il1|][Oo0Il16-9](?=[^\w]{0,3}[0-9])"
     r"|(?<=[0-9][-. ])[OoIl]{2,4}(?=[-. ][0-9]))(?![A-Za-z0-9])"
 )
+_LEET_TAIL = re.compile(r"(?<![A-Za-z0-9])[OoIl0-9QSBZ|]{1,24}[-. ]?\Z")  # may yet be read as digits
 _LEET_OPEN = re.compile(r"(?<![A-Za-z0-9])[0-9OoQIl|SBZ]{1,24}$")
 
 # Digits in words among figures: 오삼0사26-2728811. numerals.py reads what can be nothing else; here the whole must be a known number.
@@ -55,7 +57,7 @@ class Window:
         self.shape = tuple(end - start for start, end in groups)
         self.digits = "".join(run.text[start:end] for start, end in groups)
         self.is_spread = len(self.shape) > 4 and max(self.shape) == 1  # every digit alone
-        kinds = [run.kind(group) for group in range(first + 1, last)]
+        kinds = run.kinds[first + 1 : last]
         if self.is_spread and len(set(kinds)) > 1:  # 0 1 0 - 1 2 3 4: what is rarer separates
             common = max(set(kinds), key=kinds.count)
             sizes = [1]
@@ -151,6 +153,11 @@ class Run:
         self.groups = [found.span() for found in re.finditer("[0-9]+", text[start:end])]
         self.groups = [(start + a, start + b) for a, b in self.groups]
 
+    @cached_property
+    def kinds(self) -> list[str]:
+        """What stands before each group; before the first, nothing."""
+        return ["", *(self.kind(group) for group in range(1, len(self.groups)))]
+
     def joint(self, group: int) -> str:
         """What stands before a group."""
         return self.text[self.groups[group - 1][1] : self.groups[group][0]]
@@ -160,13 +167,19 @@ class Run:
         return joint.strip()[:1] or ("\n" if "\n" in joint else " ")
 
     def windows(self, first: int) -> Iterator[Window]:
-        """Those that begin with a group, the longest last."""
-        start, digits = self.groups[first][0], 0
-        for last in range(first, len(self.groups)):
-            begin, end = self.groups[last]
+        """Those that begin with a group, the longest last. One of more than FEW groups must stand apart from its neighbours."""
+        groups, kinds, digits = self.groups, self.kinds, 0
+        start, count = groups[first][0], len(groups)
+        for last in range(first, count):
+            begin, end = groups[last]
             digits += end - begin
             if digits > MOST or end - start > LONGEST:
                 return
+            if last - first >= FEW:
+                if first > 0 and kinds[first] in kinds[first + 1 : last + 1]:
+                    return  # nor does any longer one
+                if last + 1 < count and kinds[last + 1] in kinds[first + 1 : last + 1]:
+                    continue
             if digits >= LEAST:
                 yield Window(self, first, last + 1)
 
@@ -179,8 +192,9 @@ class Numbers:
 
     reach = LONGEST + AFTER
 
-    def __init__(self, recognisers: Sequence[Recogniser]) -> None:
-        self.recognisers = recognisers
+    def __init__(self, recognisers: Sequence[tuple[Recogniser, Collection[int]]]) -> None:
+        """Each with the numbers of digits that it knows."""
+        self.by_size = {size: [known for known, sizes in recognisers if size in sizes] for size in range(LEAST, MOST + 1)}
 
     def find(self, text: str, start: int, before: Before, words: str) -> list[Hit]:
         """Hits from `start` on. Runs are read from a little before, so that what joins a number to the one before it is known."""
@@ -215,9 +229,7 @@ class Numbers:
     def _best(self, run: Run, first: int) -> tuple[Hit, int] | None:
         best: tuple[float, int, Hit, int] | None = None
         for window in run.windows(first):
-            if len(window.shape) > 8 and not window.is_alone:
-                continue
-            for recogniser in self.recognisers:
+            for recogniser in self.by_size[len(window.digits)]:
                 hit = recogniser(window)
                 if hit is not None and (best is None or (hit.score, window.last) > best[:2]):
                     best = (hit.score, window.last, hit, window.last)
@@ -231,7 +243,7 @@ class Numbers:
             tail = pattern.search(text, max(size - far, start))
             if tail is not None:
                 alive = min(alive, tail.start())
-        for read in _readings(text, words):
+        for read in _readings(_LEET_TAIL.sub(lambda found: found[0].translate(_LEET), text), words):
             alive = min(alive, _open(read, start))
         lead = _LEAD.search(text, max(alive - 4, start), alive)
         return lead.start() if lead is not None else alive
