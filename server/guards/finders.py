@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from server.guards.base import Finding
-from server.guards.linear import Rule, Rules
+from server.guards.linear import Gate, Rule, Rules
 from server.guards.normal import Normal, normalise
 
 if TYPE_CHECKING:
@@ -131,13 +131,40 @@ def _matches(rules: Rules, text: str, start: int) -> Iterator[tuple[int, int]]:
         at = match.start + 1
 
 
+class _Group:
+    """Finders of one view. Those that are made of expressions are asked only where one of them matches, or begins to."""
+
+    def __init__(self, finders: Sequence[Finder]) -> None:
+        self.all = list(finders)
+        tokens = [finder for finder in finders if isinstance(finder, Tokens)]
+        self.others = [finder for finder in finders if not isinstance(finder, Tokens)]
+        self.lead = max((finder.lead for finder in tokens), default=0) + 1
+        self.gate = Gate([e for finder in tokens for e in finder.all.expressions]) if tokens else None
+        self._last: tuple[str, int, tuple[bool, bool]] | None = None
+
+    def worth_finding(self, text: str, start: int) -> Sequence[Finder]:
+        return self.all if self._seen(text, start)[0] else self.others
+
+    def worth_asking(self, text: str, start: int) -> Sequence[Finder]:
+        return self.all if any(self._seen(text, start)) else self.others
+
+    def _seen(self, text: str, start: int) -> tuple[bool, bool]:
+        if self.gate is None:
+            return False, False
+        last = self._last
+        if last is None or last[0] is not text or last[1] != start:
+            part = text[max(start - self.lead, 0) :]
+            self._last = last = (text, start, self.gate(part.encode("utf-8", "replace")))
+        return last[2]
+
+
 class Finders:
     """A Detector. `wanted`: the categories that count; `allow`: values that do not."""
 
     context = CONTEXT
 
     def __init__(self, plain: Sequence[Finder], digits: Sequence[Finder], wanted: Collection[str], allow: Iterable[str]) -> None:
-        self.plain, self.digits = plain, digits
+        self.plain, self.digits = _Group(plain), _Group(digits)
         self.wanted = frozenset(wanted)
         self.allow = frozenset(bare(value) for value in allow)
         self.reach = max((finder.reach for finder in (*plain, *digits)), default=0)
@@ -148,10 +175,13 @@ class Finders:
         if last is not None and last[0] is view and last[1] == start:
             return last[2]
         found: list[Finding] = []
-        for normal, finders in ((view.plain, self.plain), (view.digits, self.digits)):
-            if finders:
-                begin, before = normal.index(start), _before(normal, view.raw)
-                for finder in finders:
+        for group in (self.plain, self.digits):
+            if group.all:
+                normal = view.plain if group is self.plain else view.digits
+                begin = normal.index(start)
+                before: Before | None = None
+                for finder in group.worth_finding(normal.text, begin):
+                    before = before or _before(normal, view.raw)
                     for hit in finder.find(normal.text, begin, before, view.plain.text):
                         self._add(found, view, normal, hit)
         merged = merge(found)
@@ -164,18 +194,21 @@ class Finders:
 
     def alive(self, view: View, start: int = 0) -> int:
         alive = len(view.raw)
-        for normal, finders in ((view.plain, self.plain), (view.digits, self.digits)):
-            if finders:
-                alive = min(alive, self._alive(normal, finders, start, view.plain.text))
+        if self.plain.all:
+            alive = min(alive, self._alive(view.plain, self.plain, start, view.plain.text))
+        if self.digits.all:
+            alive = min(alive, self._alive(view.digits, self.digits, start, view.plain.text))
         return standing(self.find(view, start), alive)
 
-    def _alive(self, normal: Normal, finders: Sequence[Finder], start: int, words: str) -> int:
+    def _alive(self, normal: Normal, group: _Group, start: int, words: str) -> int:
         """In raw characters. What may still be normalised otherwise is not there yet."""
         firm = normal.index(normal.firm) if normal.firm < normal.at(len(normal.text)) else len(normal.text)
         text = normal.text[:firm]
         begin = min(normal.index(start), firm)
         words = text if words is normal.text else words[:firm]
-        first = min(finder.alive(text, begin, words) for finder in finders)
+        first = firm
+        for finder in group.worth_asking(text, begin):
+            first = min(first, finder.alive(text, begin, words))
         return normal.at(first) if first < firm else max(normal.firm, start)
 
 

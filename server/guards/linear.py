@@ -48,6 +48,7 @@ class Rules:
         self.rules = list(rules)
         self.longest = longest
         read_out = [(rule, read(rule.pattern, rule.ignore_case)) for rule in rules]
+        self.expressions = [e for _, e in read_out]
         self._each = [(rule.name, _anchored(e, [rule]), e.before, e.before_needed) for rule, e in read_out]
         self._reads_before = any(e.before is not None for _, e in read_out)
         self._any = _compile(_candidates([e for _, e in read_out]), self.rules, TOGETHER) if rules else None
@@ -121,6 +122,21 @@ class Rules:
         return first
 
 
+class Gate:
+    """Whether any of many rules may match in a text, or begin to at its end: one search for each question, and mostly the answer is no.
+
+    What it lets pass has to be looked at by the rules themselves: conditions on the characters around a match are left out.
+    """
+
+    def __init__(self, expressions: Sequence[Expression]) -> None:
+        self._whole = _compile("|".join(f"(?:{e.whole})" for e in expressions).encode(), (), TOGETHER)
+        self._open = _compile(("(?:" + "|".join(f"(?:{e.prefixes})" for e in expressions) + ")\\z").encode(), (), TOGETHER)
+
+    def __call__(self, text: bytes) -> tuple[bool, bool]:
+        """`text` is UTF-8. (something matches, something begins at the end)"""
+        return self._whole.search(text) is not None, self._open.search(text) is not None
+
+
 def _anchored(expression: Expression, rules: Sequence[Rule]) -> Any:
     compiled = _compile(f"({expression.whole}){_behind(expression)}", rules)
     if (empty := compiled.match("")) is not None and empty.end() == 0:
@@ -160,7 +176,7 @@ def _openings(read_out: Sequence[tuple[Rule, Expression]]) -> list[tuple[bool, A
     return found
 
 
-def _compile(expression: str, rules: Sequence[Rule], memory: int = MEMORY) -> Any:
+def _compile(expression: str | bytes, rules: Sequence[Rule], memory: int = MEMORY) -> Any:
     import re2
 
     options = re2.Options()
