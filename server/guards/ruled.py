@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from server.guards.base import Finding
-from server.guards.linear import Rule, Rules
+from server.guards.linear import Hit, Rule, Rules
+from server.guards.normal import Normal
 from server.guards.view import View
 
 CONTEXT = 32  # characters: one is looked at, and unseen ones may stand between
@@ -26,7 +27,7 @@ class Ruled:
     def find(self, view: View, start: int = 0) -> list[Finding]:
         normal = view.plain
         found = []
-        for hit in self.rules.find(normal.text, normal.index(start)):
+        for hit in self._hits(normal, normal.text, normal.index(start)):
             end = hit.end
             kernel = self.kernels.get(hit.name)
             if kernel is not None:
@@ -40,8 +41,23 @@ class Ruled:
         sure = normal.index(normal.firm)
         text = normal.text[:sure]
         at = min(normal.index(start), sure)
-        hits = list(self.rules.find(text, at))
         first = self.rules.alive(text, at)
-        while inside := [hit for hit in hits if hit.start < first < hit.end]:
-            first = self.rules.alive(text, inside[0].end)  # what begins inside a match that stands is no match
+        if first < sure:
+            for hit in self._hits(normal, text, at):
+                if hit.start >= first:
+                    break
+                behind = max(hit.end, normal.index(normal.until(hit.end)))
+                if first < behind:
+                    first = self.rules.alive(text, min(behind, sure))  # what begins inside a match that stands is no match
         return normal.at(first) if first < sure else max(normal.firm, start)
+
+    def _hits(self, normal: Normal, text: str, start: int) -> Iterator[Hit]:
+        """Matches of which none is over another in the raw text either, of which one character may be several here."""
+        done = 0
+
+        def accept(hit: Hit, text: str) -> bool:
+            return normal.at(hit.start) >= done
+
+        for hit in self.rules.find(text, start, accept):
+            yield hit
+            done = normal.until(hit.end)

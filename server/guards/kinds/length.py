@@ -61,9 +61,9 @@ class LengthJudge:
 
 
 class LengthDetector:
-    """Of one answer: everything behind the last allowed character is a finding."""
+    """Of one answer: the first character that is not allowed is a finding."""
 
-    reach = 0
+    reach = 1
     context = 0
 
     def __init__(self, most: int) -> None:
@@ -71,7 +71,7 @@ class LengthDetector:
 
     def find(self, view: View, start: int = 0) -> list[Finding]:
         end = self.most - view.base
-        return [Finding(end, len(view.raw), "length")] if start <= end < len(view.raw) else []
+        return [Finding(end, end + 1, "length")] if start <= end < len(view.raw) else []
 
     def alive(self, view: View, start: int = 0) -> int:
         return len(view.raw)
