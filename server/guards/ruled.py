@@ -1,54 +1,44 @@
-"""A detector out of expressions of linear time."""
+"""A detector out of what matches in a normalised text: expressions of linear time, words."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
 from server.guards.base import Finding
-from server.guards.linear import Hit, Rule, Rules
+from server.guards.linear import Hit
 from server.guards.normal import Normal
 from server.guards.view import View
+from server.guards.words import Matcher
 
 CONTEXT = 32  # characters: one is looked at, and unseen ones may stand between
 
 
 class Ruled:
-    """`kernels`: rule -> expression of the part of its match that is the finding, from its start on; none: all of it."""
-
     context = CONTEXT
 
-    def __init__(self, rules: Sequence[Rule], category: str, longest: int, kernels: Mapping[str, re.Pattern[str]] | None = None) -> None:
-        self.rules = Rules(rules, longest)
+    def __init__(self, matcher: Matcher, category: str) -> None:
+        self.matcher = matcher
         self.category = category
-        self.kernels = kernels or {}
-        self.reach = self.rules.reach
+        self.reach = matcher.reach
 
     def find(self, view: View, start: int = 0) -> list[Finding]:
         normal = view.plain
-        found = []
-        for hit in self._hits(normal, normal.text, normal.index(start)):
-            end = hit.end
-            kernel = self.kernels.get(hit.name)
-            if kernel is not None:
-                inner = kernel.match(normal.text, hit.start, hit.end)
-                end = inner.end() if inner is not None else end
-            found.append(Finding(normal.at(hit.start), normal.until(end), self.category))
-        return found
+        hits = self._hits(normal, normal.text, normal.index(start))
+        return [Finding(normal.at(hit.start), normal.until(hit.end), self.category) for hit in hits]
 
     def alive(self, view: View, start: int = 0) -> int:
         normal = view.plain
         sure = normal.index(normal.firm)
         text = normal.text[:sure]
         at = min(normal.index(start), sure)
-        first = self.rules.alive(text, at)
+        first = self.matcher.alive(text, at)
         if first < sure:
             for hit in self._hits(normal, text, at):
                 if hit.start >= first:
                     break
                 behind = max(hit.end, normal.index(normal.until(hit.end)))
                 if first < behind:
-                    first = self.rules.alive(text, min(behind, sure))  # what begins inside a match that stands is no match
+                    first = self.matcher.alive(text, min(behind, sure))  # what begins inside a match that stands is no match
         return normal.at(first) if first < sure else max(normal.firm, start)
 
     def _hits(self, normal: Normal, text: str, start: int) -> Iterator[Hit]:
@@ -58,6 +48,6 @@ class Ruled:
         def accept(hit: Hit, text: str) -> bool:
             return normal.at(hit.start) >= done
 
-        for hit in self.rules.find(text, start, accept):
+        for hit in self.matcher.find(text, start, accept):
             yield hit
             done = normal.until(hit.end)
