@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Kind = Literal["text", "reasoning", "arguments"]  # `arguments`: JSON as the model wrote it
 AT_ONCE = 8  # sentences that are judged at the same time
 WORST: tuple[Said, ...] = ("pass", "warn", "redact", "reask", "block", "error")
-SLICE = 16 * 1024  # characters judged before others have their turn
+SLICE = 4 * 1024  # characters judged before others have their turn
 
 
 class Passage(Protocol):
