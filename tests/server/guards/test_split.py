@@ -145,6 +145,13 @@ def test_random_cuts_change_nothing(number: int) -> None:
             assert outcome(LISTS[number], pieces) == whole, pieces
 
 
+def test_numbers_in_words_are_read_by_their_neighbours_though_unseen_characters_part_them() -> None:
+    bounds = [bound("x", InDigits(Ruled(Rules([Rule(r"(?<=\d)x", "x")]), "x")), "redact")]
+    text = "번호 " + ("\u200b" * 50).join("공일이") + "x"
+    assert outcome(bounds, list(text)) == outcome(bounds, [text])
+    assert outcome(bounds, [text])[0] == text[:-1] + "<x>"
+
+
 def test_joined_and_disturbed_fixtures_change_nothing() -> None:
     rng = random.Random(5)
     for _ in range(250):
