@@ -9,6 +9,7 @@ its way in (`form: reversible`) is put back last, so that no guard of the answer
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -117,6 +118,7 @@ async def _ask(guard: Guard, pieces: Sequence[Piece], context: Context, trail: T
         why = str(down)
     except Exception as error:
         why = type(error).__name__
+        logging.getLogger("sllm").error("guard %s failed on the %s: %s", guard.name, context.side, why)
     else:
         said: Said = "pass"
         if judgement.flagged:

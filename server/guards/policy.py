@@ -43,11 +43,6 @@ class Policy:
     output: Sequence[Guard]
     digest: str
 
-    @property
-    def reversible(self) -> bool:
-        """Whether what is cut out of a request is put back into its answer."""
-        return any(getattr(guard.settings, "form", "") == "reversible" for guard in self.input)
-
 
 class Policies:
     """The policies of all models. Raises ConfigError."""

@@ -110,7 +110,8 @@ def _worst(policies: Policies, model: str | None) -> dict[str, Any]:
 
 def _held_back(guard: Guard) -> str:
     if guard.detector is not None:
-        return f"{guard.detector.reach:,} characters" if guard.detector.reach else "nothing"
+        reach = guard.detector.reach
+        return f"{reach:,} character{'s' * (reach != 1)}" if reach else "nothing"
     assert guard.judge is not None
     return "the whole answer" if guard.judge.window == "whole" else "a sentence"
 
