@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from server.guards.base import Detector, Judge, Side, Tools
 
 
-SIDELESS = frozenset(("classifier", "similarity", "llm", "nemo"))  # one model serves both sides
+SIDELESS = frozenset(("classifier", "similarity", "llm"))  # one model serves both sides
 
 
 def make(settings: Any, side: Side, tools: Tools) -> Detector | Judge:

@@ -25,17 +25,19 @@ DENIED, OFF_TOPIC = "denied_topic", "off_topic"
 def make(settings: Similarity, side: Side, tools: Tools) -> SimilarityJudge:
     """Raises ConfigError for an embedder that cannot be."""
     embedder = tools.embedder(settings) if tools.embedder is not None else None
-    return SimilarityJudge(settings, side, embedder)
+    return SimilarityJudge(settings, embedder, elsewhere="://" in settings.embedder or settings.embedder in tools.served)
 
 
 class SimilarityJudge:
     window: Window = "sentences"
     parallel = False
 
-    def __init__(self, settings: Similarity, side: Side, embedder: Any) -> None:
+    def __init__(self, settings: Similarity, embedder: Any, elsewhere: bool = False) -> None:
+        """`elsewhere`: the embedder is an engine or another server, which may come up after this."""
         self.settings = settings
         self.embedder = embedder
-        self.speaker = "user" if side == "input" else "assistant"
+        self.elsewhere = elsewhere
+        self._known = False  # the examples' vectors are
         self._denied: Any = None  # float32 (examples, width), rows of length 1
         self._allowed: Any = None
         self._recent: Recent[tuple[float, float]] = Recent(16_384)
@@ -45,19 +47,29 @@ class SimilarityJudge:
         if self.embedder is None:
             raise StartError(f"guard '{self.settings.label}' needs the gateway's embedders, which are not here.")
         try:
-            import numpy as np
+            import numpy as np  # noqa: F401
         except ImportError:
             raise StartError(f"guard '{self.settings.label}' needs numpy: pip install -r requirements/semantic.txt.") from None
         await self.embedder.open()
+        if self.elsewhere:
+            return  # asked when first needed
+        try:
+            await self._learn()
+        except GuardDown as down:
+            raise StartError(f"guard '{self.settings.label}': {down}.") from None
+
+    async def _learn(self) -> None:
+        """The examples' vectors. Raises GuardDown."""
+        import numpy as np
+
         rows = []
         for name, examples in (("denied", self.settings.denied), ("allowed", self.settings.allowed)):
             try:
                 rows.append(np.stack(await self.embedder.embed(list(examples))) if examples else None)
             except Exception as error:  # another part's exceptions: its embedders are lent
-                raise StartError(
-                    f"guard '{self.settings.label}': the embedder has no vectors for the `{name}` examples ({error})."
-                ) from None
+                raise GuardDown(f"the embedder has no vectors for the `{name}` examples ({error})") from None
         self._denied, self._allowed = rows
+        self._known = True
 
     async def close(self) -> None:
         if self.embedder is not None:
@@ -65,6 +77,9 @@ class SimilarityJudge:
 
     async def judge(self, pieces: Sequence[Piece], context: Context) -> Judgement:
         """Every text by itself. Raises GuardDown for a text of more than MOST sentences, and where the embedder is down."""
+        if not self._known:
+            await self._learn()
+        speaker = "user" if context.side == "input" else "assistant"
         categories: dict[str, float] = {}
         flagged: dict[str, str] = {}  # category -> place
         for piece in pieces:
@@ -79,7 +94,7 @@ class SimilarityJudge:
                 categories[DENIED] = max(categories.get(DENIED, 0.0), worst)
                 if worst >= self.settings.threshold:
                     flagged.setdefault(DENIED, piece.place)
-            if self.settings.allowed and piece.role == self.speaker:
+            if self.settings.allowed and piece.role == speaker:
                 best = max(allowed for _, allowed in scores)
                 categories[OFF_TOPIC] = max(categories.get(OFF_TOPIC, 0.0), 1.0 - best)
                 if best < self.settings.threshold:

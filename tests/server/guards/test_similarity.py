@@ -121,3 +121,29 @@ async def test_without_embedders_it_says_so():
 async def test_an_example_without_a_letter_is_said():
     with pytest.raises(StartError, match="no vectors for the `denied` examples"):
         await opened(denied=("...",))
+
+
+async def test_an_embedder_that_is_served_may_come_up_later():
+    class Late(NGram):
+        up = False
+
+        async def embed(self, texts):
+            if not self.up:
+                raise ConnectionError("not yet")
+            return await super().embed(texts)
+
+    late = Late()
+    tools = Tools(embedder=lambda section: late, served=("embed",))
+    judge = make(Similarity(kind="similarity", denied=DENIED, embedder="embed"), "input", tools)
+    await judge.open()
+    with pytest.raises(GuardDown, match="no vectors for the `denied` examples"):
+        await judge.judge([Piece("Which stocks should I buy?")], Context())
+    late.up = True
+    assert (await judge.judge([Piece("Which stocks should I buy?")], Context())).flagged
+
+
+async def test_one_judge_serves_both_sides():
+    judge = await opened(allowed=ALLOWED)
+    off = [Piece("Tell me about the weather on Mars.", role="user")]
+    assert (await judge.judge(off, Context("input"))).flagged
+    assert not (await judge.judge(off, Context("output"))).flagged
