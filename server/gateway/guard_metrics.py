@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from server.guards.base import Verdict
@@ -21,12 +23,22 @@ class GuardMetrics:
             registry=registry,
         )
 
+        self._counts: dict[tuple[str, str, str], Callable[[], None]] = {}  # `labels()` costs more than counting
+        self._times: dict[str, Callable[[float], None]] = {}
+
     def told(self, verdict: Verdict) -> None:
-        self._verdicts.labels(verdict.guard, verdict.said, verdict.side).inc()
+        key = (verdict.guard, verdict.said, verdict.side)
+        count = self._counts.get(key)
+        if count is None:
+            count = self._counts[key] = self._verdicts.labels(*key).inc
+        count()
         if verdict.said == "error":
             self._errors.labels(verdict.guard).inc()
         if verdict.seconds:
             self.took(verdict.guard, verdict.seconds)
 
     def took(self, guard: str, seconds: float) -> None:
-        self._seconds.labels(guard).observe(seconds)
+        time = self._times.get(guard)
+        if time is None:
+            time = self._times[guard] = self._seconds.labels(guard).observe
+        time(seconds)

@@ -6,13 +6,14 @@ from server.guards.normal import Normal, normalise
 
 
 class View:
-    """`base`: characters of the whole text that came before `raw`."""
+    """`base`: characters of the whole text that came before `raw`. `known`: what one guard has found out that others ask too."""
 
-    __slots__ = ("_digits", "_plain", "base", "raw")
+    __slots__ = ("_digits", "_plain", "base", "known", "raw")
 
     def __init__(self, raw: str, base: int = 0) -> None:
         self.raw = raw
         self.base = base
+        self.known: dict[tuple[int, int], list[tuple[int, int]]] = {}  # (start, longest) -> encoded runs
         self._plain: Normal | None = None
         self._digits: Normal | None = None
 

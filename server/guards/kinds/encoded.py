@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from server.guards.base import Detector, Finding, Side
 from server.guards.finders import merge, standing
@@ -43,7 +43,10 @@ class Encoded:
         found = list(self.inner.find(view, start))
         raw = view.raw
         if len(raw) - start >= LEAST:
-            found += self._look(raw, start, DEPTH)
+            runs = view.known.get((start, self.longest))
+            if runs is None:
+                runs = view.known[start, self.longest] = list(self._runs(raw, start))
+            found += self._look(raw, runs, DEPTH)
         return merge(found)
 
     def _runs(self, raw: str, start: int) -> Iterator[tuple[int, int]]:
@@ -59,10 +62,10 @@ class Encoded:
                 if run.end() - run.start() <= self.longest:
                     yield run.start(), run.end()
 
-    def _look(self, raw: str, start: int, depth: int) -> list[Finding]:
+    def _look(self, raw: str, runs: Iterable[tuple[int, int]], depth: int) -> list[Finding]:
         """Findings inside the runs of a text."""
         found: list[Finding] = []
-        for begin, end in self._runs(raw, start):
+        for begin, end in runs:
             if not any(each.start <= begin and end <= each.end for each in found):
                 found += self._inside(raw, begin, end, depth)
         return found
@@ -77,7 +80,7 @@ class Encoded:
 
     def _in_text(self, text: str, depth: int) -> list[Finding]:
         found = self.inner.find(View(text))
-        return found or (self._look(text, 0, depth - 1) if depth > 1 else [])
+        return found or (self._look(text, self._runs(text, 0), depth - 1) if depth > 1 else [])
 
     def alive(self, view: View, start: int = 0) -> int:
         alive = min(self.inner.alive(view, start), open_run(view.raw, start, self.longest))
