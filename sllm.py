@@ -1,6 +1,7 @@
 """The command line: one Typer app, one sub-command a verb, no logic of its own.
 
-What is heavy is imported inside the command that needs it, so that `sllm --help` comes at once.
+What is heavy is imported inside the command that needs it, so that `sllm --help` comes at once. One file, however long:
+every command and flag that a user can type stands here, each a few lines that call the part which does the work.
 """
 
 from __future__ import annotations
