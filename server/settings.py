@@ -56,6 +56,7 @@ class Model(Section):
     path: str | None = Field(None, description="Folder or Hugging Face id.")
     revision: str | None = Field(None, description="Branch, tag or commit on the hub.")
     upstreams: tuple[str, ...] = Field((), description="Base URLs of OpenAI-compatible servers: http://host:port or unix:/path.sock.")
+    upstream_key: str | None = Field(None, description="Name of the environment variable that holds the API key for the upstreams.")
     task: Literal["auto", "generate", "embed", "score"] = Field("auto", description="What the model is for; auto reads the checkpoint.")
     quantization: str = Field("auto", description="auto reads the checkpoint; else vLLM's own name.")
     dtype: str = Field("auto", description="Weights' type: auto, bfloat16, float16, float32.")
@@ -210,6 +211,33 @@ class Cache(Section):
         return value
 
 
+class Batch(Section):
+    """Work from files: `/v1/files`, `/v1/batches` and `sllm batch`."""
+
+    max_file: Size = Field(512 * 10**6, ge=1, description="Largest file that /v1/files takes.")
+    max_lines: int = Field(50_000, ge=1, description="Most requests in one batch of /v1/batches.")
+    max_line: Size = Field(32 * 2**20, ge=1, description="Longest line of a batch file.")
+    keep_files: Duration | None = Field(None, gt=0, description="Files are deleted after this long, unless their upload says; none: never.")
+    concurrency: int | Literal["auto"] = Field(
+        "auto", description="Most lines in flight at one engine; auto: as many as keep it full, for all gateway workers together."
+    )
+    share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Part of `concurrency` that batch work keeps while interactive requests come; the engine's load lowers it.",
+    )
+    priority: int = Field(100, ge=1, description="Priority of batch lines in the engine; interactive requests have 0, lower goes first.")
+    retries: int = Field(5, ge=0, description="How often a line that failed for a passing reason is sent again.")
+
+    @field_validator("concurrency")
+    @classmethod
+    def _at_least_one(cls, value: int | str) -> int | str:
+        if isinstance(value, int) and value < 1:
+            raise ValueError("write a number from 1 up, or auto")
+        return value
+
+
 class Settings(Section):
     """The whole configuration; the empty file serves the demo model."""
 
@@ -221,6 +249,7 @@ class Settings(Section):
     gateway: Gateway = Gateway()
     upstreams: Upstreams = Upstreams()
     cache: Cache = Cache()
+    batch: Batch = Batch()
     guards: tuple[Guard, ...] = Field((), description="What goes in and comes out is judged by these, in this order.")
     watchdog: Watchdog = Watchdog()
     restart: Restart = Restart()
