@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 INSTALL := $(PYTHON) requirements/install.py --venv $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-quantize install-harness serve chat doctor quantize evaluate test test-fast check format lock docs demo-model bench-gateway bench-startup bench-quantize bench-cache bench-semantic bench-guards clean
+.PHONY: help install install-quantize install-harness install-ray serve chat doctor quantize evaluate test test-fast check format lock docs demo-model bench-gateway bench-startup bench-quantize bench-cache bench-semantic bench-guards clean
 
 help: ## List all targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ install-quantize: ## Also install what `make quantize` needs; llm-compressor goe
 
 install-harness: ## Also install lm-evaluation-harness, into .tools
 	@$(INSTALL) --engine $(ENGINE) --harness
+
+install-ray: ## Also install Ray, for `sllm batch --ray` on a cluster
+	@$(INSTALL) --engine $(ENGINE) --ray
 
 serve: install ## Serve a model behind the OpenAI API (MODEL=..., default: the demo model)
 	@$(BIN)/sllm serve $(MODEL) $(if $(CONFIG),--config $(CONFIG)) $(if $(HOST),--host $(HOST)) \
@@ -50,7 +53,7 @@ evaluate: install ## Measure what quantizing cost (MODEL="folder ...", BASELINE=
 	@$(BIN)/sllm evaluate $(MODEL) $(if $(BASELINE),--baseline $(BASELINE)) $(ARGS)
 
 test: ## Run all tests, the real engine on the CPU included
-	@$(INSTALL) --engine $(ENGINE) --dev --quantize --harness
+	@$(INSTALL) --engine $(ENGINE) --dev --quantize --ray --harness
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-fast: ## Run the tests that start no engine

@@ -1,6 +1,6 @@
 """Make `.venv` hold what the locks say: the gateway and the engine; with --dev also what tests and checks need, with --quantize
-what quantizing needs. Two tools cannot share it and get environments of their own: llm-compressor (.tools/llm-compressor,
-with --quantize) and lm-evaluation-harness (.tools/harness, with --harness).
+what quantizing needs, with --ray what batches on a Ray cluster need. Two tools cannot share it and get environments of their
+own: llm-compressor (.tools/llm-compressor, with --quantize) and lm-evaluation-harness (.tools/harness, with --harness).
 
 Standard library only, since it runs before anything is installed. Run again, it compares stamps and does nothing.
 """
@@ -53,15 +53,16 @@ def main() -> int:
     parser.add_argument("--engine", choices=["auto", "cuda", "cpu", "none"], default="auto")
     parser.add_argument("--dev", action="store_true", help="also what tests and checks need")
     parser.add_argument("--quantize", action="store_true", help="also what `sllm quantize` needs, llm-compressor included")
+    parser.add_argument("--ray", action="store_true", help="also Ray, for `sllm batch --ray`")
     parser.add_argument("--harness", action="store_true", help="also lm-evaluation-harness, for `sllm evaluate --harness`")
     args = parser.parse_args()
     if sys.version_info < (3, 11):  # noqa: UP036 - the user's Python is what is being checked
         return fail(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}: make PYTHON=python3.11 ...")
     engine = pick(args.engine)
-    if args.quantize and engine == "none":
-        return fail("quantizing needs an engine's torch: --engine cpu or --engine cuda")
+    if (args.quantize or args.ray) and engine == "none":
+        return fail("--quantize and --ray need an engine: --engine cpu or --engine cuda")
     try:
-        for environment in wanted(args.venv, engine, dev=args.dev, quantize=args.quantize, harness=args.harness):
+        for environment in wanted(args.venv, engine, dev=args.dev, quantize=args.quantize, ray=args.ray, harness=args.harness):
             install(environment)
     except subprocess.CalledProcessError as error:
         return fail(f"pip ended with {error.returncode}; what is above says why. Run the same command again to go on.")
@@ -78,10 +79,12 @@ def pick(engine: str) -> str:
     return "cpu"
 
 
-def wanted(venv: Path, engine: str, *, dev: bool, quantize: bool, harness: bool) -> list[Environment]:
+def wanted(venv: Path, engine: str, *, dev: bool, quantize: bool, ray: bool, harness: bool) -> list[Environment]:
     locks = [f"engine-{engine}.txt" if engine != "none" else "gateway.txt"]
     if quantize:
         locks.append("quantize.txt" if engine == "cpu" else "quantize-cuda.txt")
+    if ray:
+        locks.append("ray.txt" if engine == "cpu" else "ray-cuda.txt")
     if dev:
         locks.append("dev.txt")
     found = [Environment(venv, engine, locks, editable=True)]

@@ -14,10 +14,12 @@ compile engine-cpu.in --override engine-cpu.overrides -o engine-cpu.txt
 compile gateway.in -c engine-cpu.txt -o gateway.txt
 compile semantic.in -c engine-cpu.txt -o semantic.txt
 compile valkey.in -c engine-cpu.txt -o valkey.txt
-compile dev.in -c engine-cpu.txt --override dev.overrides -o dev.txt
 compile quantize.in -c engine-cpu.txt --override quantize.overrides -o quantize.txt
+compile dev.in -c engine-cpu.txt -c quantize.txt --override dev.overrides -o dev.txt
+compile ray.in -c engine-cpu.txt -c quantize.txt --override ray.overrides -o ray.txt
 compile engine-cuda.in --override engine-cuda.overrides -o engine-cuda.txt
 compile quantize-cuda.in -c engine-cuda.txt --override quantize-cuda.overrides -o quantize-cuda.txt
+compile ray-cuda.in -c engine-cuda.txt -c quantize-cuda.txt --override ray-cuda.overrides -o ray-cuda.txt
 compile llm-compressor.in --override llm-compressor.overrides -o llm-compressor.txt
 compile llm-compressor-cuda.in --override llm-compressor-cuda.overrides -o llm-compressor-cuda.txt
 compile harness.in -o harness.txt

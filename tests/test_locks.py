@@ -12,7 +12,15 @@ FOLDER = Path(__file__).parent.parent / "requirements"
 ROOT = FOLDER.parent
 LOCKS = [path.stem for path in sorted(FOLDER.glob("*.in")) if path.stem != "checkpoints"]
 # Locks that are installed on top of another one.
-BESIDE = {"dev": "engine-cpu", "quantize": "engine-cpu", "quantize-cuda": "engine-cuda", "semantic": "engine-cpu", "valkey": "engine-cpu"}
+BESIDE = {
+    "dev": "engine-cpu",
+    "quantize": "engine-cpu",
+    "quantize-cuda": "engine-cuda",
+    "ray": "engine-cpu",
+    "ray-cuda": "engine-cuda",
+    "semantic": "engine-cpu",
+    "valkey": "engine-cpu",
+}
 # What is installed here, by the environment that holds it; the locks for CUDA are read by the same rules and not installed.
 FOLDERS = {"llm-compressor": ROOT / ".tools" / "llm-compressor", "harness": ROOT / ".tools" / "harness"}
 
@@ -60,7 +68,7 @@ def test_lock_satisfies_its_in_file(name):
             assert requirement.specifier.contains(version, prereleases=True), f"{requirement} but {version} is locked: make lock"
 
 
-@pytest.mark.parametrize(("name", "engine"), [("gateway", "engine-cpu"), *BESIDE.items()])
+@pytest.mark.parametrize(("name", "engine"), [("gateway", "engine-cpu"), ("dev", "quantize"), ("ray", "quantize"), *BESIDE.items()])
 def test_locks_that_share_an_environment_agree(name, engine):
     pins = locked(engine)
     different = {k: (v, pins[k]) for k, v in locked(name).items() if pins.get(k, v) != v}
@@ -118,6 +126,8 @@ def test_installed_versions_are_the_locked_ones():
     pins = locked("engine-cuda" if cuda else "engine-cpu") | locked("dev")
     if _installed("gptqmodel"):
         pins |= locked("quantize-cuda" if cuda else "quantize")
+    if _installed("ray"):
+        pins |= locked("ray-cuda" if cuda else "ray")
     for distribution, version in pins.items():
         assert _installed(distribution) == version, f"{distribution}: make install"
 
