@@ -71,8 +71,10 @@ class Call:
     finished: bool = False  # the answer is whole and out
     gone: bool = False  # the client left before
     closing: bool = False  # the client's connection ends with this answer
+    background: bool = False  # batch work: nobody waits for it, and it is in neither the log nor the requests' metrics
     watched: bool = False
     ticks: int = 0
     error_code: str | None = None
+    failure: str = ""  # the kind of the upstream's failure that ended it
     prompt_tokens: int = 0
     completion_tokens: int = 0

@@ -67,6 +67,7 @@ class Forward:
                 balancer.failed(upstream)
                 self.count_error(engine.name, error.kind)
                 if last or isinstance(error, Silent):
+                    call.failure = error.kind
                     raise explain(engine, error) from None
             finally:
                 upstream.outstanding -= 1

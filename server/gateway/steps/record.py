@@ -17,6 +17,8 @@ class Record:
         self.log = log
 
     def __call__(self, call: Call) -> None:
+        if call.background:
+            return  # sllm_batch_* count it
         elapsed = time.perf_counter() - call.when
         status = CLIENT_LEFT if call.gone else call.status or 500
         tally = self.tally(call.path, call.target.name if call.target is not None else "unknown", status)
