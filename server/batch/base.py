@@ -23,12 +23,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A line that is not run. `custom_id` is None where the line does not tell it."""
+    """A line that is not run. `custom_id` is None where the line does not tell it; `param` names the field that is wrong."""
 
     number: int
     custom_id: str | None
     code: str
     message: str
+    param: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
