@@ -128,6 +128,11 @@ def own_cpu_seconds() -> float:
     return times.user + times.system
 
 
+def resident(pid: int) -> int:
+    """Bytes of a process that are in memory and are no file's."""
+    return _status_bytes(pid, "RssAnon") + _status_bytes(pid, "RssShmem")
+
+
 def _parent(folder: Path) -> int | None:
     with contextlib.suppress(OSError):
         return int((folder / "stat").read_text().rpartition(")")[2].split()[1])
