@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from server.batch.base import Answer, Line
 from server.errors import InternalError, UpstreamError
-from server.gateway.call import Call, Headers
+from server.gateway.call import Call, Headers, Scope
 
 if TYPE_CHECKING:
     from server.gateway.app import GatewayApp
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 NOT_NOW = frozenset(("engine_unavailable", "engine_failed", "draining"))  # codes of a 503: the line was not looked at
 NO_CONNECTION = "connect"
 BROKE_OFF = frozenset(("broken", "garbage"))
+DIED = b"EngineCore encountered an issue"  # vLLM's EngineDeadError: its server still answers, a moment before it ends too
 
 
 class PipelineSend:
@@ -29,7 +30,7 @@ class PipelineSend:
 
     async def __call__(self, line: Line) -> Answer:
         got = _Gathered(line.body)
-        scope = {"type": "http", "method": "POST", "path": line.url, "headers": [], "client": None}
+        scope: Scope = {"type": "http", "method": "POST", "path": line.url, "headers": [], "client": None}
         call = Call(scope, got.receive, got.send, line.url, background=True, watched=True)  # there is no client that could leave
         try:
             await self.pipeline.run(call)
@@ -46,7 +47,7 @@ class PipelineSend:
             body=got.body,
             retry_after=_retry_after(got.headers) if got.status >= 400 else None,
             loading=unreachable or (got.status == 503 and call.error_code in NOT_NOW),
-            broken=got.status == 502 and call.failure in BROKE_OFF,
+            broken=(got.status == 502 and call.failure in BROKE_OFF) or (got.status >= 500 and DIED in got.body),
             prompt_tokens=call.prompt_tokens,
             completion_tokens=call.completion_tokens,
         )
