@@ -1,0 +1,206 @@
+"""How many lines of batch work may be in flight at each engine: what interactive requests leave.
+
+Nobody there: as many as keep the engine full, found by trying (twice as many while nothing waits, a part of that when
+something does). While interactive requests come: `share` of that, less where their first tokens take longer than they did
+on an idle engine. From an interactive request's arrival to its first token no new line goes out beside those that run.
+One line may always be in flight, so that batch work goes on however busy an engine is.
+
+The figures are the whole engine's, so several gateway workers that follow them come to an agreement; what is fixed by the
+configuration is divided by their number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+from server.settings import Batch
+
+CALM = 10.0  # seconds without an interactive request, after which an engine counts as free
+FIRST = 32.0  # lines in flight that an engine gets at first, and one that tells no figures for good
+MOST = 1024.0  # lines in flight at one engine where the configuration names no number; vLLM takes up to 1024 at a time
+KV_FULL = 0.9  # of the KV cache: beyond it vLLM soon throws running requests out, and their work away
+SLOW, FINE = 1.2, 1.1  # time to the first token over that of an idle engine: less batch work, more
+SAMPLES = 8  # first tokens between two such decisions
+HELD = 0.2  # seconds that new lines wait for a first token where it is not known how long it takes
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What an engine says of itself, all its requests together. `kv` is the used part of its KV cache."""
+
+    running: int
+    waiting: int
+    kv: float
+
+
+class Scavenger:
+    """A Share that leaves room for interactive requests. `engine_of` tells which engine a model's name belongs to."""
+
+    def __init__(
+        self,
+        settings: Batch,
+        engine_of: Callable[[str], str],
+        workers: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+        later: Callable[[float, Callable[[], None]], object] | None = None,
+    ) -> None:
+        """`later` calls something after so many seconds; by default the running loop does."""
+        self.settings = settings
+        self.engine_of = engine_of
+        self.workers = workers
+        self.clock = clock
+        self.later = later or (lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call))
+        self.lanes: dict[str, Lane] = {}
+
+    def lane(self, engine: str) -> Lane:
+        found = self.lanes.get(engine)
+        if found is None:
+            found = self.lanes[engine] = Lane(self.settings, self.workers, self.clock, self.later)
+        return found
+
+    async def enter(self, model: str) -> None:
+        await self.lane(self.engine_of(model)).enter()
+
+    def leave(self, model: str) -> None:
+        self.lane(self.engine_of(model)).leave()
+
+    @property
+    def working(self) -> bool:
+        """Whether any line is in flight or waits to be."""
+        return any(lane.working for lane in self.lanes.values())
+
+
+class Lane:
+    """The lines of one engine, as far as this gateway worker sends them."""
+
+    def __init__(
+        self, settings: Batch, workers: int, clock: Callable[[], float], later: Callable[[float, Callable[[], None]], object]
+    ) -> None:
+        self.clock, self.later = clock, later
+        fixed = None if settings.concurrency == "auto" else settings.concurrency / workers
+        self.ceiling = MOST / workers if fixed is None else fixed
+        self.full = min(FIRST / workers, self.ceiling) if fixed is None else fixed  # lines that keep the engine full, as far as known
+        self.steep = True  # nothing has waited yet: twice as many may be right
+        self.share = settings.share
+        self.kept = 1.0  # part of the share that the times of first tokens leave
+        self.inside = 0
+        self.queue: deque[asyncio.Future[None]] = deque()
+        self.asked = -CALM  # when the last interactive request came, or was still there
+        self.open = 0  # interactive requests in flight
+        self.held_until = 0.0
+        self.idle: dict[int, deque[float]] = {}  # seconds to the first token on an idle engine, by the size of the request
+        self.ratios: list[float] = []
+
+    # Lines.
+
+    @property
+    def working(self) -> bool:
+        return self.inside > 0 or bool(self.queue)
+
+    @property
+    def limit(self) -> int:
+        """Lines that may be in flight now. Never below 1."""
+        return max(1, int(self.full * self.share * self.kept)) if self.busy else max(1, int(self.full))
+
+    @property
+    def busy(self) -> bool:
+        """Interactive requests come, or did a moment ago."""
+        return self.open > 0 or self.clock() - self.asked < CALM
+
+    async def enter(self) -> None:
+        if not self.queue and self._room():
+            self.inside += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.leave()  # its turn had come
+            else:
+                self.queue.remove(turn)
+            raise
+
+    def leave(self) -> None:
+        self.inside -= 1
+        self.wake()
+
+    def wake(self) -> None:
+        """Let in whom there is room for."""
+        while self.queue and self._room():
+            turn = self.queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                self.inside += 1
+
+    def _room(self) -> bool:
+        return self.inside == 0 or (self.inside < self.limit and self.clock() >= self.held_until)
+
+    # Interactive requests.
+
+    def began(self, size: int) -> None:
+        """An interactive request of `size` bytes goes to the engine."""
+        self.open += 1
+        self.asked = now = self.clock()
+        if self.working:
+            known = self._usual(size)
+            patience = HELD if known is None else min(2 * known, 5 * HELD)
+            self.held_until = max(self.held_until, now + patience)
+            self.later(patience, self.wake)
+
+    def first(self, size: int, seconds: float) -> None:
+        """Its first token came after so long."""
+        if not self.working:
+            if self.open <= 1:
+                self.idle.setdefault(_kind(size), deque(maxlen=64)).append(seconds)
+            return
+        if self.open <= 1:
+            self.held_until = 0.0
+            self.wake()
+        usual = self._usual(size)
+        if usual is None or self.inside == 0:
+            return
+        self.ratios.append(seconds / usual)
+        if len(self.ratios) >= SAMPLES:
+            slower = median(self.ratios)
+            self.ratios.clear()
+            if slower > SLOW:
+                self.kept = max(1 / max(1.0, self.full * self.share), self.kept * max(0.5, SLOW / slower))
+            elif slower < FINE:
+                self.kept = min(1.0, self.kept * 1.1)
+
+    def ended(self) -> None:
+        """It is over, or was given up."""
+        self.open -= 1
+        self.asked = self.clock()
+
+    def _usual(self, size: int) -> float | None:
+        """The median time to the first token that a request of this size has on an idle engine; None: not seen yet."""
+        seen = self.idle.get(_kind(size))
+        return median(seen) if seen else None
+
+    # The engine.
+
+    def figures(self, now: Figures | None) -> None:
+        """What the engine says, every half second while there is batch work. None: it says nothing."""
+        if now is None:
+            return
+        if now.waiting > 0 or now.kv > KV_FULL:
+            # Not below what runs already: what waits may be the next lines, just sent, and the step that takes them.
+            self.steep = False
+            if self.inside > 1:
+                self.full = max(1.0, min(self.full, float(self.inside)) * (0.8 if now.kv > KV_FULL or self.open else 0.95))
+        elif self.queue and self.inside >= int(self.limit * 0.9) and not self.busy:
+            self.full = min(self.ceiling, self.full * (1.5 if self.steep else 1.02) + 1)
+        self.wake()
+
+
+def _kind(size: int) -> int:
+    """Requests whose sizes differ by less than a factor of two are alike."""
+    return size.bit_length()
