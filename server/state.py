@@ -39,6 +39,7 @@ class EngineState(msgspec.Struct, frozen=True):
     pid: int = 0
     restarts: int = 0
     task: str = "generate"
+    takes_priority: bool = False  # requests may carry `priority`
     max_model_len: int = 0
     last_token: float = 0.0  # Unix time of the last progress seen
     engine_version: str = ""

@@ -24,6 +24,7 @@ from server.gateway.kept import open_kept
 from server.gateway.metrics import Metrics
 from server.gateway.origins import Origins
 from server.gateway.pipeline import Endpoint, Pipeline
+from server.gateway.scavenge import Feed
 from server.gateway.steps.admit import Admit
 from server.gateway.steps.coalesce import Coalesce
 from server.gateway.steps.forward import Forward
@@ -71,6 +72,7 @@ class GatewayApp(FastAPI):
         self.inflight = InFlight()
         self.catalogue = Catalogue(settings)
         self.metrics = Metrics()
+        self.feed = Feed(settings, self.catalogue, self.metrics.registry)
         self.access_log = AccessLog(write_log or _stderr) if settings.gateway.access_log else None
         self.kept = kept = open_kept(settings, self.metrics.registry, state_path)
         self.similar = similar = self._open_similar()
@@ -85,7 +87,7 @@ class GatewayApp(FastAPI):
             LookUp(kept, similar.question_of if similar else None) if kept else None,
             similar,
             Coalesce(kept, self.drain) if kept else None,
-            Forward(settings.upstreams.retries, self.metrics.count_error),
+            Forward(settings.upstreams.retries, self.metrics.count_error, settings.batch.priority),
             Store(kept) if kept else None,
             Record(self.metrics, self.access_log),
             self.inflight,
@@ -149,7 +151,7 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
         await app.kept.levels.open()
     if app.similar is not None:
         app.similar.semantic.open()
-    tasks = [asyncio.create_task(app.watcher.run()), asyncio.create_task(_tick(app))]
+    tasks = [asyncio.create_task(work) for work in (app.watcher.run(), _tick(app), app.feed.run())]
     if app.watcher.external:
         tasks.append(asyncio.create_task(app.watcher.probe()))
     try:

@@ -69,6 +69,16 @@ def join(fields: Fields) -> bytes:
     return msgspec.json.encode(fields)
 
 
+def with_priority(body: bytes, priority: int) -> bytes:
+    """`body`, of a request with some field, with vLLM's `priority`; one of its own is replaced."""
+    if b"priority" not in body:
+        brace = body.index(b"{") + 1
+        return b'%b"priority":%d,%b' % (body[:brace], priority, body[brace:])
+    fields = fields_of(body)
+    fields["priority"] = raw(priority)
+    return join(fields)
+
+
 def absent(fields: Fields, name: str) -> bool:
     """Whether the request leaves `name` open: missing, or null as some SDKs write a default."""
     return name not in fields or bytes(fields[name]) == b"null"

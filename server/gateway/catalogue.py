@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from server.batch.share import Lane
 from server.cache.identity import Origin
 from server.errors import UnknownModel
 from server.gateway.upstream.balance import Balancer, Upstream
@@ -21,6 +22,8 @@ class Engine:
         self.root = model.path or model.name
         self.ours = not model.upstreams  # started by us, so its flags are known
         self.balancer: Balancer | None = None
+        self.takes_priority = False  # it schedules by the requests' `priority`
+        self.lane: Lane | None = None  # told of interactive requests, so that batch work makes room
         self.phase = Phase.RESOLVING if self.ours else Phase.READY
         self.since = time.time()
         self.detail = ""

@@ -83,6 +83,7 @@ class Watcher:
             engine.balancer = self._balancer((state.address,))
             engine.address = state.address
         engine.ready = state.phase is Phase.READY and engine.balancer is not None
+        engine.takes_priority = state.takes_priority
         engine.version, engine.weights = state.engine_version, state.weights
         engine.template, engine.adapters = state.template, state.adapters
         if self.origins is not None:

@@ -18,6 +18,7 @@ from typing import Any
 from server.cache.flight import Flight, Follower, Whole
 from server.errors import EngineUnavailable, RequestError, UpstreamError, UpstreamTimeout
 from server.gateway.answers import JSON, normalise
+from server.gateway.body import with_priority
 from server.gateway.call import EVENT_STREAM, Call, ClientGone, Headers
 from server.gateway.catalogue import Engine
 from server.gateway.sse import UsageFilter, error_event
@@ -35,13 +36,27 @@ CountError = Callable[[str, str], None]  # model, kind
 
 
 class Forward:
-    def __init__(self, retries: int, count_error: CountError) -> None:
+    def __init__(self, retries: int, count_error: CountError, priority: int) -> None:
+        """`priority` is what batch work carries towards engines that schedule by it."""
         self.retries = retries
+        self.priority = priority
         self.count_error = count_error
 
     async def __call__(self, call: Call) -> bool:
         assert call.target is not None
         engine = call.target.engine
+        if call.background:
+            if engine.takes_priority:
+                call.body = with_priority(call.body, self.priority)
+        elif engine.lane is not None:
+            engine.lane.began(len(call.body))
+            try:
+                return await self._forward(call, engine)
+            finally:
+                engine.lane.ended()
+        return await self._forward(call, engine)
+
+    async def _forward(self, call: Call, engine: Engine) -> bool:
         balancer = engine.balancer
         tried: list[Upstream] = []
         failure: UpstreamFailure | None = None
@@ -152,6 +167,8 @@ class Forward:
         call.started = True
         call.status = 200
         call.first = time.perf_counter()
+        if (lane := call.target.engine.lane) is not None and not call.background:
+            lane.first(len(call.body), call.first - call.when)
         headers = [(b"content-type", kind), *STREAM_HEADERS, (b"x-request-id", call.request_id), call.target.header]
         if call.cache is not None:
             headers.append(call.cache)

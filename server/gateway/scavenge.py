@@ -1,0 +1,79 @@
+"""Feeds batch work's share: what the engines say of themselves, and that interactive requests come and get their first tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from server.batch.share import Figures, Lane, Scavenger
+from server.gateway.catalogue import Catalogue, Engine
+from server.gateway.upstream.get import get
+from server.settings import Settings
+
+EVERY = 0.5  # seconds between two looks at the engines, while there is batch work
+PATIENCE = 2.0
+
+_SAMPLE = re.compile(rb"^vllm:(num_requests_running|num_requests_waiting|kv_cache_usage_perc)(?:\{[^\n]*\})? (\S+)", re.MULTILINE)
+
+
+class Feed:
+    """`share` is the Share that batch work of this gateway worker goes by."""
+
+    def __init__(self, settings: Settings, catalogue: Catalogue, registry: CollectorRegistry) -> None:
+        self.catalogue = catalogue
+        self.share = Scavenger(settings.batch, self._engine_of, settings.gateway.workers)
+        for engine in catalogue.engines.values():
+            engine.lane = self.share.lane(engine.name)
+        labels = ("engine",)
+        self._inside = Gauge(
+            "sllm_batch_in_flight", "Lines of batch work in flight.", labels, registry=registry, multiprocess_mode="livesum"
+        )
+        self._limit = Gauge(
+            "sllm_batch_limit", "Lines of batch work that may be in flight.", labels, registry=registry, multiprocess_mode="livesum"
+        )
+
+    async def run(self) -> None:
+        """Look at the engines that have batch work. Never ends by itself."""
+        while True:
+            await asyncio.sleep(EVERY)
+            try:
+                await self.look()
+            except Exception:
+                logging.getLogger("sllm").exception("cannot follow the engines' load")
+
+    async def look(self) -> None:
+        """Ask every engine that has batch work for its figures, and tell the metrics."""
+        engines = [(e, e.lane) for e in self.catalogue.engines.values() if e.lane is not None]
+        await asyncio.gather(*(_feed(engine, lane) for engine, lane in engines if lane.working and engine.ready))
+        for engine, lane in engines:
+            self._inside.labels(engine.name).set(lane.inside)
+            self._limit.labels(engine.name).set(lane.limit)
+
+    def _engine_of(self, model: str) -> str:
+        target = self.catalogue.targets.get(model)
+        return target.engine.name if target is not None else model
+
+
+async def _feed(engine: Engine, lane: Lane) -> None:
+    answers = await asyncio.gather(*(get(upstream, "/metrics", "text/plain", PATIENCE) for upstream in engine.upstreams))
+    told = [figures for answer in answers if answer is not None and answer[0] == 200 and (figures := figures_of(answer[1]))]
+    if told:
+        lane.figures(Figures(sum(f.running for f in told), sum(f.waiting for f in told), max(f.kv for f in told)))
+
+
+def figures_of(metrics: bytes) -> Figures | None:
+    """What vLLM's /metrics says, its replicas together; None where it is somebody else's."""
+    running = waiting = 0
+    kv, told = 0.0, False
+    for name, value in _SAMPLE.findall(metrics):
+        number, told = float(value), True
+        if name == b"num_requests_running":
+            running += int(number)
+        elif name == b"num_requests_waiting":
+            waiting += int(number)
+        else:
+            kv = max(kv, number)
+    return Figures(running, waiting, kv) if told else None
