@@ -53,7 +53,7 @@ def _value(category: str, entropy: float) -> Check:
         value = found["quoted"] or found["bare"] or ""
         begin = start + found.start("quoted" if found["quoted"] else "bare")
         if not found["quoted"]:
-            value = value.rstrip(".,;)]}\"'`")
+            value = _NEXT.split(value, maxsplit=1)[0].rstrip(".,;)]}\"'`")
         if len(value) < 4 or _PLACEHOLDER.search(value) is not None or _entropy(value) < entropy:
             return None
         if found["said"] and (sum(character.isdigit() for character in value) == 0 or len(value) < 6):
@@ -69,6 +69,9 @@ _VALUE = re.compile(
     r"(?:(?P<sign>[\"'`]?\s{0,3}(?:=>|:=|==|=|:)\s{0,3})|(?P<said>\s{0,2}(?:is|was|는|은|가|이|->"
     r"|→)?[\s:]{1,3}))(?:[\"'`](?P<quoted>[^\"'`\s]{4,256})|(?P<bare>[!-~]{4,256}))$"
 )
+
+
+_NEXT = re.compile(r"[&;,][A-Za-z_.-]{2,40}=")  # the next of key=value&key=value
 
 
 def _entropy(value: str) -> float:
@@ -91,7 +94,7 @@ def _token(category: str, pattern: str) -> Token:
 TOKENS: Sequence[Token] = (
     _token("anthropic_key", rf"sk-ant-{_W}{{20,}}"),
     _token("openai_key", rf"sk-(?:proj-|svcacct-|admin-|or-v1-)?{_W}{{20,}}|sess-[A-Za-z0-9]{{40,}}"),
-    _token("aws_key", r"(?:AKIA|ASIA|ABIA|ACCA|AGPA|AROA)[A-Z2-7]{16}|ABSK[A-Za-z0-9+/]{100,}"),
+    _token("aws_key", r"(?:AKIA|ASIA|ABIA|ACCA|AGPA|AROA)[A-Z0-9]{16}|ABSK[A-Za-z0-9+/]{100,}"),
     _token("gcp_key", rf"AIza{_W}{{35}}|ya29\.{_W}{{20,}}|GOCSPX-{_W}{{28}}|1//0{_W}{{38,}}"),
     _token("github_token", r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}"),
     _token("gitlab_token", rf"gl(?:pat|dt|rt|cbt|ptt|ft|imt|agent|oas|soat|ffct)-{_W}{{20,}}"),
@@ -124,13 +127,13 @@ TOKENS: Sequence[Token] = (
     Token("kakao_key", r"KakaoAK[ :=]{1,3}[0-9a-f]{32}(?![0-9A-Za-z])", _is("kakao_key")),
     Token(
         "kakao_key",
-        rf"(?:kakao|카카오)[^\n\"'=:]{{0,24}}(?:key|키|secret|시크릿){_SIGN}[\"'`]?[0-9a-z]{{32}}(?![0-9A-Za-z])",
+        rf"(?:kakao|카카오)[^\n\"'=:]{{0,24}}(?:key|키|secret|시크릿){_SAID}[\"'`]?[0-9a-z]{{32}}(?![0-9A-Za-z])",
         _value("kakao_key", 2.8),
         lead=LEAD,
     ),
     Token(
         "naver_key",
-        rf"(?:naver|네이버|x-ncp|ncp|ncloud)[^\n\"'=:]{{0,30}}(?:secret|시크릿|key|키|id){_SIGN}[\"'`]?[0-9A-Za-z_]{{10,44}}(?![0-9A-Za-z])",
+        rf"(?:naver|네이버|x-ncp|ncp|ncloud)[^\n\"'=:]{{0,30}}(?:(?:secret|시크릿|key|키){_SAID}|id{_SIGN})[\"'`]?[0-9A-Za-z_]{{10,44}}(?![0-9A-Za-z])",
         _value("naver_key", 2.8),
         lead=LEAD,
     ),
@@ -140,12 +143,21 @@ TOKENS: Sequence[Token] = (
         _value("aws_key", 3.5),
         lead=LEAD,
     ),
+    Token(
+        "aws_key",
+        r"(?:AKIA|ASIA)[A-Z0-9]{16}[^A-Za-z0-9/+=]{1,4}(?:[A-Za-z_ ]{1,32}[^A-Za-z0-9/+]{1,4})?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])",
+        lambda *seen: _aws_pair(*seen),
+        ignore_case=False,
+        lead=LEAD,
+    ),
     Token("azure_key", r"(?:AccountKey|SharedAccessKey)=[A-Za-z0-9+/]{40,90}={0,2}", _value("azure_key", 3.5), lead=LEAD),
     Token("bearer_token", r"(?:bearer|basic)[ ]{1,2}[A-Za-z0-9._~+/-]{16,}={0,2}", lambda *seen: _bearer(*seen), lead=LEAD),
     Token(
         "api_key",
         rf"(?:api|secret|access|client|private|auth|service|app|consumer|encryption|signing|master)[_ .-]?(?:key|secret"
         rf"|token)(?:[_-]?(?:id|value))?{_SIGN}{_ANY_VALUE}"
+        rf"|(?:api|secret|access|client|private|auth|service)[ _-]?(?:key|token|secret){_SAID}[A-Za-z0-9_+/=-]{{20,200}}"
+        rf"|(?:api ?키|시크릿 ?키?|인증 ?키|액세스 ?(?:키|토큰)|서비스 ?키|토큰){_SAID}[A-Za-z0-9_+/=-]{{20,200}}"
         rf"|(?:secret|token|apikey|시크릿|인증 ?키|토큰|api ?키|액세스 ?키|서비스 ?키){_SIGN}{_ANY_VALUE}",
         lambda *seen: _generic(*seen),
         lead=LEAD,
@@ -182,6 +194,11 @@ def _bearer(text: str, start: int, end: int, before: Before) -> Hit | None:
     if _entropy(value) < 3.2 or not any(character.isdigit() for character in value):
         return None
     return Hit(end - len(value), end, "bearer_token", 0.9)
+
+
+def _aws_pair(text: str, start: int, end: int, before: Before) -> Hit | None:
+    """The secret key that stands behind its key id."""
+    return Hit(end - 40, end, "aws_key", 0.95) if _entropy(text[end - 40 : end]) >= 3.5 else None
 
 
 _generic_value = _value("api_key", 3.2)

@@ -56,14 +56,36 @@ _ENDS_WITH_FLAT = re.compile(rf"(?:{_FLAT}|\)|{_HOUSE}|번지)$")
 
 _STREETS = (
     "Street|St|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Drive|Dr|Court|Ct|Place|Pl|Square|Sq|Terrace|Ter|Parkway"
-    "|Pkwy|Highway|Hwy|Way|Circle|Cir"
+    "|Pkwy|Highway|Hwy|Way|Circle|Cir|Loop|Trail|Trl|Plaza|Crescent|Cres|Close|Grove|Gardens|Mews|Alley|Row|Turnpike|Pike|Crossing|Path"
 )
 _STATES = "A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]"
 ENGLISH = (
-    rf"(?<![A-Za-z0-9$.,-])[0-9]{{1,5}} (?:[NSEW]\.? )?(?:[A-Z0-9][A-Za-z0-9'-]{{0,15}} ){{1,3}}(?:{_STREETS})\.?"
+    rf"(?<![A-Za-z0-9$.,-])[0-9]{{1,5}}[A-Z]? (?:[NSEW]\.? )?(?:[A-Z0-9][A-Za-z0-9'-]{{0,15}} ){{1,3}}(?:{_STREETS})\.?(?: [NS][EW]?)?"
     rf"(?:,? (?:Apt|Apartment|Suite|Ste|Unit|Floor|Fl|#)\.? ?#?[A-Za-z0-9-]{{1,6}})?"
     rf"(?:, ?[A-Z][A-Za-z.]{{1,15}}(?: [A-Z][A-Za-z]{{1,15}}){{0,2}})?(?:,? (?:{_STATES}))?"
-    rf"(?:,? [0-9]{{5}}(?:-[0-9]{{4}})?)?(?![A-Za-z0-9])"
+    rf"(?:,? (?:[0-9]{{5}}(?:-[0-9]{{4}})?|[A-Z]{{1,2}}[0-9][A-Z0-9]? [0-9][A-Z]{{2}}))?(?![A-Za-z0-9])"
+)
+ENGLISH_ZIP = (  # whatever the street is called, where state and ZIP code follow
+    rf"(?<![A-Za-z0-9$.,-])[0-9]{{1,5}} (?:[A-Z0-9][A-Za-z0-9.'-]{{0,15}} ?){{1,5}}"
+    rf"(?:, (?:Apt|Suite|Ste|Unit|Floor|Fl|#)\.? ?#?[A-Za-z0-9-]{{1,6}})?"
+    rf", [A-Z][A-Za-z.]{{1,15}}(?: [A-Z][A-Za-z]{{1,15}}){{0,2}},? (?:{_STATES}),? [0-9]{{5}}(?:-[0-9]{{4}})?(?![A-Za-z0-9])"
+)
+# Korean ones in Latin letters: 101-dong 502-ho, 12 Teheran-ro 7-gil, Gangnam-gu, Seoul, Republic of Korea 06236
+_ROMAN_CITIES = (
+    "Seoul|Busan|Daegu|Incheon|Gwangju|Daejeon|Ulsan|Sejong|Jeju|Suwon|Seongnam|Goyang|Yongin|Bucheon|Gyeonggi|Gangwon"
+    "|Chungcheong(?:nam|buk)|Chung(?:nam|buk)|Jeolla(?:nam|buk)|Jeon(?:nam|buk)|Gyeongsang(?:nam|buk)|Gyeong(?:nam|buk)"
+)
+_ROMAN_AREA = rf"(?:[A-Z][a-z]{{1,15}}-(?:gu|si|gun|eup|myeon|do)|(?:{_ROMAN_CITIES})(?:-(?:si|do))?(?: City)?)"
+_ROMAN_STREET = r"[A-Z][A-Za-z0-9]{1,20}(?:-?daero|-ro|-gil)(?: ?[0-9]{1,4}(?:beon|[ga]a)?-?gil)?|[A-Z][a-z]{1,15}-(?:dong|ri|[0-9]ga)"
+_ROMAN_UNIT = (
+    r"(?:[0-9]{1,4}-(?:dong|ho)|(?:[Aa]pt|APT|[Uu]nit|[Rr]oom|[Rr]m|[Ss]uite|#)\.? ?#?[0-9]{1,4}(?:-[0-9]{1,4})?"
+    r"|B?[0-9]{1,2}(?:F|/F|(?:st|nd|rd|th) [Ff]loor))"
+)
+_ROMAN_END = r"(?:,? (?:(?:Republic of|South) )?Korea)?(?:,? [0-9]{5})?(?![A-Za-z0-9-])"
+ROMAN = (
+    rf"(?<![A-Za-z0-9.-])(?:(?:{_ROMAN_UNIT},? ){{0,3}}[0-9]{{1,5}}(?:-[0-9]{{1,4}})?,? (?:{_ROMAN_STREET})(?:,? {_ROMAN_AREA}){{1,4}}"
+    rf"|{_ROMAN_AREA}(?:,? {_ROMAN_AREA}){{0,2}},? (?:{_ROMAN_STREET}),? [0-9]{{1,5}}(?:-[0-9]{{1,4}})?(?:,? {_ROMAN_UNIT}){{0,3}})"
+    rf"{_ROMAN_END}"
 )
 
 
@@ -82,6 +104,10 @@ _PLACED = re.compile(
 _WHOLE_ENGLISH = re.compile(rf"(?:{_STREETS})\.?$")
 
 
+def _sure(text: str, start: int, end: int, before: Before) -> Hit | None:
+    return Hit(start, end, "address", 0.85)
+
+
 def _english(text: str, start: int, end: int, before: Before) -> Hit | None:
     """`5 Star Place` is none: a town, a flat or a word before it must say so."""
     if _WHOLE_ENGLISH.search(text[start:end]) is not None and _PLACED.search(before(start)) is None:
@@ -93,5 +119,7 @@ ON_PLAIN: Sequence[Token] = (
     Token("address", KOREAN, _korean, ignore_case=False, after=6),
     Token("address", LABELLED, _korean, ignore_case=False, after=6, lead=24),
     Token("address", ENGLISH, _english, ignore_case=False),
+    Token("address", ENGLISH_ZIP, _sure, ignore_case=False),
+    Token("address", ROMAN, _sure, ignore_case=False),
 )
 LONGEST = 160

@@ -19,7 +19,7 @@ def _words(korean: str, english: str) -> str:
 
 _OTHER = _words(
     "주문|송장|운송|배송|택배|등기|바코드|품번|품목|모델|시리얼|일련|제품|상품|제조|로트|접수|예약|문서|특허|출원|판례|사건|버전|재고|부품"
-    "|법인|거래|승인|결제(?! ?수단)|영수증|세금계산서|관리|사번|학번|군번|쿠폰"
+    "|법인|거래|승인|결제(?! ?수단)|(?<!현금)영수증|세금계산서|관리|사번|학번|군번|쿠폰"
     "|복권|당첨|좌표|위도|경도|금액|가격|매출|합계|총액|조회수|타임스탬프|허가|인증|신고|공고|관리번호",
     "order|tracking|invoice|serial|part|model|product|barcode|parcel|shipment|timestamp|version|build|commit|doi|case"
     "|ticket|patent|lot|batch"
@@ -37,10 +37,12 @@ def words(korean: str, english: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 PHONE = words(
-    "전화|연락|휴대|핸드폰|(?<![쿠])폰|모바일|문자|팩스|콜|카톡|텔|고객센터|대표번호|문의|통화|☎|📞|📱|☏",
+    "전화|연락|휴대|핸드폰|(?<![쿠])폰|모바일|문자|팩스|콜|카톡|현금영수증|텔|고객센터|대표번호|문의|통화|☎|📞|📱|☏",
     "fax|(?:tele)?phones?|tel|mobile|cell|call|contact|whatsapp|text|dial|hp|reach|sms|ring|hotline|voicemail|line",
 )
-RESIDENT = words("주민|외국인|거소|민증|신분증|등록번호", "resident|rrn|frn|arc|alien|foreigner|registration|jumin|national id|ssn")
+RESIDENT = words(
+    "주민|외국인|거소(?:신고)?|민증|신분증|등록번호|등록증", "resident|rrn|frn|arc|alien|foreigner|registration|jumin|national id|ssn"
+)
 CORPORATE = words("법인", "corporate|corporation")
 BUSINESS = words("사업자|상호|세금계산서|공급자", "business|brn|company registration|tax id|vat")
 LICENCE = words("면허", "licen[cs]e|driver|drivers|driving")
@@ -49,9 +51,9 @@ BANK_NAMES = (
     "|케이뱅크|산업|씨티|제일|부산|대구|아이엠|광주|전북|경남|제주|저축"
 )
 ACCOUNT = words(
-    rf"계좌|입금|송금|이체|예금|통장|환불|납부|(?:{BANK_NAMES})(?:은행|뱅크)|농협|신협|수협|새마을금고|우체국|카카오뱅크|카뱅|케뱅|토뱅|토스뱅크|토스|케이뱅크|은행|뱅크"
+    rf"계좌|입금|송금|이체|예금|통장|환불|납부|(?:{BANK_NAMES})(?:은행|뱅크)|농협|신협|수협|새마을금고|우체국|카카오뱅크|카뱅|케뱅|토뱅|토스뱅크|토스|케이뱅크|(?<!혈액)(?<!골수)(?<!대혈)(?<!문제)은행|뱅크"
     r"|\bkb|\bibk|\bnh|\bsc제일|국민|신한|하나|기업",
-    "accounts?|acct|a/c|bank|deposit|transfer|wire|iban|remit|kb|ibk|nh|woori|shinhan|hana|kookmin|refund",
+    "(?<!ledger )accounts?|acct|a/c|bank|deposit|transfer|wire|iban|remit|kb|ibk|nh|woori|shinhan|hana|kookmin|refund",
 )
 ACCOUNT_AFTER = re.compile(
     rf"^[\s\"'`),.|/]*(?:\(\s*)?(?:(?:{BANK_NAMES})(?:은행|뱅크|중앙회)?(?![가-힣])|농협|신협|계좌|통장|예금주|(?:으?로|에|앞으로)\s*(?:입금|송금|이체|보내))"
@@ -67,7 +69,7 @@ NHS = words("영국", "nhs|national health")
 PESEL = words("폴란드", "pesel")
 CPF = words("브라질", "cpf|cadastro")
 BIRTH = words("생년월일|생일|출생|태어", "birth|dob|born|birthday|birthdate")
-PLATE = words("차량|차번호|번호판|자동차|주차|자가용|차는|차가", "plate|vehicle|car|licence plate|license plate|parking")
+PLATE = words("차량|차 ?번호|차 ?넘버|번호판|자동차|주차|자가용|차는|차가", "plate|vehicle|car|licence plate|license plate|parking")
 CUSTOMS = words("통관|관세|해외직구|직구", "customs|pccc|clearance")
 
 Label = tuple[re.Pattern[str], re.Pattern[str]]
@@ -89,6 +91,15 @@ def labelled(before: str, label: Label) -> bool:
 def other(before: str) -> bool:
     """Whether the number is called something else: `주문번호: `, `order no. `."""
     return _OTHER_NEAR.search(before) is not None
+
+
+_CALLED = re.compile(r"([가-힣]{2,10}) ?번호(?:은|는|이|가|도|로)?[\s\"'`*_|(\[:=#]*$")
+
+
+def called_else(before: str, label: Label) -> bool:
+    """Whether what stands right before is some other number's name: `혈액번호 `, `고객번호: `."""
+    found = _CALLED.search(before)
+    return found is not None and label[0].search(found[0]) is None
 
 
 def other_near(before: str) -> bool:

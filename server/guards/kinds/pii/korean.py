@@ -30,7 +30,7 @@ def resident(window: Window) -> Hit | None:
     if len(set(digits)) < 3:
         return None
     if shape == (13,) or window.has_leet:
-        if window.is_cut_out or window.has_leet > 4:
+        if window.is_cut_out or window.has_leet > 4 or (shape not in _SHAPES and shape != (13,) and not window.is_spread):
             return None
     elif not (window.is_alone if shape in _SHAPES or window.is_spread else window.is_whole_run) and not (
         shape == (6, 7) and not window.is_cut_out
@@ -45,6 +45,8 @@ def _sure(window: Window) -> bool:
     if context.labelled(before, context.RESIDENT):
         return True
     if context.other(before) or context.named(before, context.CORPORATE):
+        return False
+    if shape != (6, 7) and (context.labelled(before, context.ACCOUNT) or context.called_else(before, context.RESIDENT)):
         return False
     if context.named(before, context.RESIDENT) or (checks.resident(digits) and not context.other_near(before)):
         return True
@@ -108,7 +110,8 @@ def licence(window: Window) -> Hit | None:
     if len(window.digits) != 12 or int(window.digits[:2]) not in _REGIONS or window.is_cut_out:
         return None
     if window.shape == (2, 2, 6, 2):
-        good = not context.other(window.lower) and not window.is_coded and not window.kinds & set(",:")
+        good = not context.other(window.lower) and not context.called_else(window.lower, context.LICENCE)
+        good = good and not window.is_coded and not window.kinds & set(",:")
     else:
         good = window.is_alone and context.named(window.lower, context.LICENCE)
     return Hit(window.start, window.end, "drivers_license", 0.94) if good else None
@@ -132,6 +135,8 @@ def account(window: Window) -> Hit | None:
         return None
     if window.year_like and len(shape) > 1 and len(shape[1:]) >= 2 and max(shape[1:3]) <= 2:
         return None  # 2024-01-01-...
+    if context.called_else(before, context.ACCOUNT):
+        return None
     near = context.labelled(before, context.ACCOUNT) or context.named(before[-30:], context.ACCOUNT)
     if not near and context.ACCOUNT_AFTER.search(window.after) is None:
         return None

@@ -20,6 +20,7 @@ _CODES = re.compile(  # country codes of ITU E.164
     r"1|7|2(?:0|7|[1-69]\d)|3(?:[0-469]|[578]\d)|4(?:[013-9]|2\d)|5(?:[1-8]|[09]\d)|6(?:[0-6]|[789]\d)|8(?:[1246]|[058]\d)|9(?:[0-58]|[679]\d)"
 )
 _LOUD = frozenset(",:")  # separators of other things
+_CODE = frozenset("|[]{}?\\")  # of expressions: (\\+82|0)1[016789]
 _ODD = re.compile(r"[%원$€£¥₩]")
 
 
@@ -30,7 +31,7 @@ def phone(window: Window) -> Hit | None:
 
 def _score(window: Window) -> float:
     digits = window.digits
-    if window.has_leet > 5:
+    if window.has_leet > 5 or (window.plus and window.kinds & _CODE):
         return 0.0
     if digits.startswith("01"):
         return _mobile(window)

@@ -80,7 +80,7 @@ _FILES = frozenset(
 _AT = r"(?: ?@ ?| ?[\[({<] ?(?:@|at|골뱅이|앳) ?[\])}>] ?| ?(?:골뱅이|앳) ?)"
 _DOT = r"(?: ?\.| ?[\[({] ?(?:\.|dot|점|닷) ?[\])}] ?| (?:dot|점|닷) |점|닷)"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?"
-_LOCAL = r"[a-z0-9_](?:(?:[a-z0-9._%+-]|[\[(]dot[\])]){0,62}[a-z0-9_+-])?"
+_LOCAL = r"[a-z0-9_](?:(?:[a-z0-9._%+'-]|[\[(]dot[\])]){0,62}[a-z0-9_+-])?"
 EMAIL = rf"(?<![a-z0-9._%+-]){_LOCAL}{_AT}(?:{_LABEL}{_DOT}){{1,4}}(?:[a-z]{{2,24}}|[가-힣]{{2,8}})(?![a-z])"
 EMAIL_SPOKEN = (
     rf"(?<![a-z0-9._%+-])[a-z0-9_][a-z0-9._+-]{{0,40}}(?: dot [a-z0-9_-]{{1,40}}){{0,2}}"
@@ -121,6 +121,9 @@ def _email_spoken(text: str, start: int, end: int, before: Before) -> Hit | None
     return None if text[start:end].split(" ", 1)[0].lower() in _VERBS else Hit(start, end, "email", 0.85)
 
 
+_USERINFO = re.compile(r"://[^\s/?#@\"'<>]*$")  # scheme://user:password@host
+
+
 def _email(text: str, start: int, end: int, before: Before) -> Hit | None:
     found = re.fullmatch(r"(?s)(.*?)([가-힣]*)", text[start:end])
     if found is not None and found[2] and not found[1].endswith((".", "]", ")")):
@@ -128,7 +131,7 @@ def _email(text: str, start: int, end: int, before: Before) -> Hit | None:
     last = re.search(r"[A-Za-z]+$", text[start:end])
     ending = last[0].lower() if last is not None else ""
     local = text[start:end].partition("@")[0]
-    if ending in _FILES or (local.lower() == "git" and text[end : end + 1] == ":"):
+    if ending in _FILES or (local.lower() == "git" and text[end : end + 1] == ":") or _USERINFO.search(before(start)) is not None:
         return None
     return Hit(start, end, "email", 0.97)
 
@@ -146,9 +149,14 @@ _IP = context.words(
     "아이피|서버|접속|호스트|주소|차단|방화벽|로그인|클라이언트|게이트웨이|출발지|목적지",
     "ip|ipv4|host|server|address|login|client|from|block|ping|ssh|gateway|dns|firewall|remote|source",
 )
+_NETWORK = re.compile(r"/[0-9]")
+_SAYS_IP = re.compile(r"아이피|서버|접속|호스트|(?<![a-z])(?:ip|ipv4|host|server|address|login|ssh|ping|gateway|dns)(?![a-z])")
+_UPGRADE = re.compile(r"업그레이드|다운그레이드|업데이트|(?<![a-z])(?:up|down)grad(?:ed?|ing)|updat(?:ed?|ing)|bump|migrat|install")
+_VERSION_AFTER = re.compile(r" ?(?:이상|이하|미만|버전|릴리스|빌드|version|or (?:later|newer|above|higher)|and (?:later|newer|above))")
 _VERSION = re.compile(
-    r"(?:버전|펌웨어|릴리스|릴리즈|빌드|업데이트|절|항|조|장|목차|섹션|드라이버|(?<![a-z])(?:version|ver|v|firmware|release|build|section|sec|chapter"
-    r"|driver|update|rev|rfc|oid|table|figure|fig|clause|appendix|kernel|chrome|firefox|python|node|java|numpy"
+    r"(?:버전|펌웨어|패치|앱(?= ?[은는이가]? ?$)|패키지|라이브러리|플러그인|릴리스|릴리즈|빌드|업데이트|절|항|조|장|목차|섹션|드라이버"
+    r"|(?<![a-z])(?:version|ver|v|firmware|patch|package|plugin|library|sdk|release|build|section|sec|chapter"
+    r"|driver|update|rev|rfc|oid|table|figure|fig|clause|annex|article|paragraph|schedule|appendix|kernel|chrome|firefox|python|node|java|numpy"
     r"|pip))[^.]{0,12}$"
 )
 
@@ -158,9 +166,14 @@ def _ipv4(text: str, start: int, end: int, before: Before) -> Hit | None:
         return None
     octets = [int(part) for part in re.findall("[0-9]+", text[start:end])]
     words = before(start).lower()
-    if octets[0] in (0, 127, 255) or _VERSION.search(words) is not None or context.other(words):
+    if octets[0] in (0, 127) or octets[0] >= 224 or (octets[3] == 0 and _NETWORK.match(text[end : end + 3]) is not None):
+        return None  # no host's: any, this one, many, all, a network
+    if context.other(words) or _VERSION_AFTER.match(text[end : end + 12].lower()) is not None:
         return None
-    if max(octets) < 40 and not context.named(words, _IP):
+    version = _VERSION.search(words)
+    if version is not None and _SAYS_IP.search(words, version.start()) is None:  # what is said last counts: driver update server
+        return None
+    if max(octets) < 40 and (_UPGRADE.search(words) is not None or not context.named(words, _IP)):
         return None
     return Hit(start, end, "ip", 0.9)
 
@@ -207,7 +220,7 @@ def _crypto(text: str, start: int, end: int, before: Before) -> Hit | None:
 
 # --- passports and other papers
 
-PASSPORT = r"(?<![A-Za-z0-9])(?:[A-Z]{1,2}[ -]?[0-9]{6,8}|[A-Z][ -]?[0-9]{3}[ -]?[A-Z][ -]?[0-9]{4})(?![A-Za-z0-9])"
+PASSPORT = r"(?<![A-Za-z0-9])(?:[A-Z]{1,2}[ -]?[0-9]{6,8}|[A-Z](?: [0-9]){8}|[A-Z][ -]?[0-9]{3}[ -]?[A-Z][ -]?[0-9]{4})(?![A-Za-z0-9])"
 _PASSPORT_AFTER = re.compile(r"^[^\n]{0,8}(?:여권|passport)")
 
 
@@ -237,7 +250,7 @@ ON_PLAIN: Sequence[Token] = (
     Token("vehicle_plate", PLATE, _labelled("vehicle_plate", context.PLATE)),
 )
 ON_DIGITS: Sequence[Token] = (
-    Token("ip", IPV4, _ipv4, after=2),
+    Token("ip", IPV4, _ipv4, after=12),
     Token("ip", IPV6, _ipv6),
     Token("iban", IBAN, _iban, after=1),
     Token("crypto", CRYPTO, _crypto, ignore_case=False),
