@@ -140,22 +140,23 @@ class _Group:
         self.others = [finder for finder in finders if not isinstance(finder, Tokens)]
         self.lead = max((finder.lead for finder in tokens), default=0) + 1
         self.gate = Gate([e for finder in tokens for e in finder.all.expressions]) if tokens else None
-        self._last: tuple[str, int, tuple[bool, bool]] | None = None
+        self._last: tuple[str, int, bytes, bool] | None = None  # of what was asked: its part as UTF-8, whether something matches
 
     def worth_finding(self, text: str, start: int) -> Sequence[Finder]:
-        return self.all if self._seen(text, start)[0] else self.others
+        return self.all if self._seen(text, start)[1] else self.others
 
     def worth_asking(self, text: str, start: int) -> Sequence[Finder]:
-        return self.all if any(self._seen(text, start)) else self.others
+        part, matches = self._seen(text, start)
+        return self.all if matches or (self.gate is not None and self.gate.begins(part)) else self.others
 
-    def _seen(self, text: str, start: int) -> tuple[bool, bool]:
+    def _seen(self, text: str, start: int) -> tuple[bytes, bool]:
         if self.gate is None:
-            return False, False
-        last = self._last
+            return b"", False
+        last = self._last  # `find` and `alive` ask the same, one after the other
         if last is None or last[0] is not text or last[1] != start:
-            part = text[max(start - self.lead, 0) :]
-            self._last = last = (text, start, self.gate(part.encode("utf-8", "replace")))
-        return last[2]
+            part = text[max(start - self.lead, 0) :].encode("utf-8", "replace")
+            self._last = last = (text, start, part, self.gate.matches(part))
+        return last[2], last[3]
 
 
 class Finders:
@@ -175,15 +176,13 @@ class Finders:
         if last is not None and last[0] is view and last[1] == start:
             return last[2]
         found: list[Finding] = []
-        for group in (self.plain, self.digits):
-            if group.all:
-                normal = view.plain if group is self.plain else view.digits
-                begin = normal.index(start)
-                before: Before | None = None
-                for finder in group.worth_finding(normal.text, begin):
-                    before = before or _before(normal, view.raw)
-                    for hit in finder.find(normal.text, begin, before, view.plain.text):
-                        self._add(found, view, normal, hit)
+        for normal, group in self._groups(view):
+            begin = normal.index(start)
+            before: Before | None = None
+            for finder in group.worth_finding(normal.text, begin):
+                before = before or _before(normal, view.raw)
+                for hit in finder.find(normal.text, begin, before, view.plain.text):
+                    self._add(found, view, normal, hit)
         merged = merge(found)
         self._last = (view, start, merged)
         return merged
@@ -194,11 +193,14 @@ class Finders:
 
     def alive(self, view: View, start: int = 0) -> int:
         alive = len(view.raw)
-        if self.plain.all:
-            alive = min(alive, self._alive(view.plain, self.plain, start, view.plain.text))
-        if self.digits.all:
-            alive = min(alive, self._alive(view.digits, self.digits, start, view.plain.text))
+        for normal, group in self._groups(view):
+            alive = min(alive, self._alive(normal, group, start, view.plain.text))
         return standing(self.find(view, start), alive)
+
+    def _groups(self, view: View) -> Sequence[tuple[Normal, _Group]]:
+        """What is asked of which view of the text."""
+        plain = ((view.plain, self.plain),) if self.plain.all else ()
+        return (*plain, (view.digits, self.digits)) if self.digits.all else plain
 
     def _alive(self, normal: Normal, group: _Group, start: int, words: str) -> int:
         """In raw characters. What may still be normalised otherwise is not there yet."""

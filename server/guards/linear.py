@@ -132,9 +132,13 @@ class Gate:
         self._whole = _compile("|".join(f"(?:{e.whole})" for e in expressions).encode(), (), TOGETHER)
         self._open = _compile(("(?:" + "|".join(f"(?:{e.prefixes})" for e in expressions) + ")\\z").encode(), (), TOGETHER)
 
-    def __call__(self, text: bytes) -> tuple[bool, bool]:
-        """`text` is UTF-8. (something matches, something begins at the end)"""
-        return self._whole.search(text) is not None, self._open.search(text) is not None
+    def matches(self, text: bytes) -> bool:
+        """`text` is UTF-8."""
+        return self._whole.search(text) is not None
+
+    def begins(self, text: bytes) -> bool:
+        """Whether one begins at the end, or ends there."""
+        return self._open.search(text) is not None
 
 
 def _anchored(expression: Expression, rules: Sequence[Rule]) -> Any:

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import re
 
+from server.guards.sieve import Sieve
+
 _DIGIT = dict(zip("공영령일이삼사오육륙칠팔구빵〇零一二三四五六七八九壹貳參", "0001234566789" + "0" + "00123456789" + "123", strict=True))
 _WORDS = "".join(_DIGIT)
 _HAS = re.compile(f"[{_WORDS}]")
+_ANY = f"[0-9{_WORDS}]"
+_READ = Sieve(f"[{_WORDS}]{{3}}|[0-9][{_WORDS}]|[{_WORDS}][0-9]|{_ANY}(?:[ .,/_-]{{1,2}}{_ANY}){{2}}")  # what is read as figures has it
 _STRETCH = re.compile(f"[{_WORDS}]+")
 _SINGLES = re.compile(f"(?<![0-9{_WORDS}])(?:[0-9{_WORDS}])(?:([ .,/_-]{{1,2}})[0-9{_WORDS}](?![0-9{_WORDS}])){{2,}}")
 _OPEN = re.compile(f"[0-9{_WORDS}][0-9{_WORDS} .,/_-]*\\Z")
@@ -25,6 +29,13 @@ def to_digits(text: str, sure: int) -> tuple[str, int]:
     """
     if not _HAS.search(text):
         return text, sure
+    read = _read(text) if _READ(text) else text
+    tail = _OPEN.search(text[:sure], max(0, sure - WINDOW))
+    first = _HAS.search(text, tail.start(), sure) if tail is not None else None  # figures stay as they are
+    return read, first.start() if first is not None else sure
+
+
+def _read(text: str) -> str:
     out: list[str] | None = None
     for found in _STRETCH.finditer(text):
         start, end = found.span()
@@ -35,9 +46,7 @@ def to_digits(text: str, sure: int) -> tuple[str, int]:
         out = out or list(text)
         for at in range(*found.span()):
             out[at] = _DIGIT.get(text[at], text[at])
-    tail = _OPEN.search(text[:sure], max(0, sure - WINDOW))
-    first = _HAS.search(text, tail.start(), sure) if tail is not None else None  # figures stay as they are
-    return ("".join(out) if out is not None else text), first.start() if first is not None else sure
+    return "".join(out) if out is not None else text
 
 
 def _between_figures(text: str, start: int, end: int) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 
 from server.guards.base import Detector, Finding, Side
 from server.guards.finders import merge, standing
+from server.guards.sieve import Sieve
 from server.guards.view import View
 
 LONGEST: dict[Side, int] = {"input": 65_536, "output": 4096}  # characters of a run
@@ -28,6 +29,10 @@ _NO_PAIR = r"(?<![0-9A-Za-z])(?<![^0-9A-Za-z][0-9A-Fa-f]{2}[ :,])(?<![^0-9A-Za-z
 _HEX = re.compile(rf"{_NO_PAIR}{_PAIR}(?:[ :,]{{0,2}}{_PAIR}){{7,}}(?![0-9A-Za-z])")
 _BINARY = re.compile(r"(?<![0-9A-Za-z])(?<![01]{8} )[01]{8}(?: ?[01]{8}){7,}(?![0-9A-Za-z])")
 _TWICE = re.compile(r"(?<![A-Za-z0-9._~+%-])[A-Za-z0-9._~+-]*%25[0-9A-Fa-f]{2}(?:[A-Za-z0-9._~+-]|%[0-9A-Fa-f]{2})*")  # URL-encoded twice
+# What every run has in it. A text without a word of LEAST letters has none, and most of the words that do are words.
+_PAIRED = rf"{_PAIR}(?:[ :,]{{0,2}}{_PAIR}){{7}}"  # of bits, too
+_ANY_RUN = Sieve(rf"[{_ALPHABET}]{{{LEAST}}}|{_PAIRED}|%25[0-9A-Fa-f]{{2}}")
+_OTHER_RUN = Sieve(rf"{_PAIRED}|%25[0-9A-Fa-f]{{2}}")
 
 
 class Encoded:
@@ -50,6 +55,8 @@ class Encoded:
         return merge(found)
 
     def _runs(self, raw: str, start: int) -> Iterator[tuple[int, int]]:
+        if not _ANY_RUN(raw, start):
+            return
         last: re.Match[str] | None = None
         for run in _BASE64.finditer(raw, start):
             if run.end() - run.start() <= self.longest:
@@ -57,7 +64,7 @@ class Encoded:
                 if last is not None and raw[last.end() : run.start()] in ("\n", "\r\n"):
                     yield last.start(), run.end()
             last = run if run.end() - run.start() in _LINE else None
-        for pattern in (_HEX, _BINARY, _TWICE):
+        for pattern in (_HEX, _BINARY, _TWICE) if _OTHER_RUN(raw, start) else ():
             for run in pattern.finditer(raw, start):
                 if run.end() - run.start() <= self.longest:
                     yield run.start(), run.end()

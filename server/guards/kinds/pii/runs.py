@@ -15,6 +15,7 @@ from functools import cached_property
 
 from server.guards.finders import Before, Hit
 from server.guards.kinds.pii.context import AFTER
+from server.guards.sieve import Sieve
 
 LEAST, MOST = 8, 19  # digits of a window
 LONGEST = 64  # characters of a window
@@ -44,6 +45,11 @@ _ANY_DIGIT = f"[0-9{''.join(map(chr, _DIGITS))}]"
 _HAS_MIXED = re.compile(rf"[0-9]{_BETWEEN}{{0,3}}(?![0-9]){_ANY_DIGIT}|(?![0-9]){_ANY_DIGIT}{_BETWEEN}{{0,3}}[0-9]")
 _MIXED = re.compile(rf"(?<![가-힣A-Za-z0-9]){_ANY_DIGIT}(?:{_BETWEEN}{{0,3}}{_ANY_DIGIT}){{7,}}")
 _MIXED_OPEN = re.compile(rf"(?<![가-힣A-Za-z0-9]){_ANY_DIGIT}(?:{_BETWEEN}{{0,3}}{_ANY_DIGIT})*{_BETWEEN}{{0,3}}$")
+# What every window has in it: so many of what may be read as figures, as near to one another. For RE2 \w is ASCII's letters only.
+_FIGURE = f"[0-9{''.join(map(chr, _LEET))}{''.join(map(chr, _DIGITS))}]"
+_ANY_WINDOW = Sieve(rf"{_FIGURE}(?:(?:[^0-9A-Za-z가-힣]{{1,5}}| ?(?:{_SPOKEN}) ?)?{_FIGURE}){{{LEAST - 1}}}")
+_FIGURES = re.compile("[0-9]")
+_ENDS_OPEN = re.compile(rf"[0-9{''.join(map(chr, _LEET))}].?\Z|[+({''.join(map(chr, _DIGITS))}].{{0,4}}\Z", re.DOTALL)
 _PARTICLE = re.compile(r"[0-9](?=[가-힣])")  # 구구공공이요: the last was no digit
 
 
@@ -199,6 +205,8 @@ class Numbers:
     def find(self, text: str, start: int, before: Before, words: str) -> list[Hit]:
         """Hits from `start` on. Runs are read from a little before, so that what joins a number to the one before it is known."""
         found: list[Hit] = []
+        if not _ANY_WINDOW(text, max(start - MARGIN, 0)):
+            return found
         for read in _readings(text, words):
             for hit in self._find(read, text, start, before):
                 over = [other for other in found if hit.start < other.end and other.start < hit.end]
@@ -239,6 +247,8 @@ class Numbers:
         """The first character from which on a number may still begin, grow, or be told from another by what follows."""
         size = len(text)
         alive = size
+        if _ENDS_OPEN.search(text, max(size - 5, 0)) is None and _FIGURES.search(text) is None:
+            return size
         for pattern, far in ((_LEAD, 4), (_LEET_OPEN, 26), (_MIXED_OPEN, LONGEST)):
             tail = pattern.search(text, max(size - far, start))
             if tail is not None:
