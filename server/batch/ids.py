@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 from struct import Struct
-from types import TracebackType
 
 from server.errors import DiskFull
 
@@ -24,7 +23,7 @@ _record = Struct(f"<{HASH}sQ")
 
 
 class Ids:
-    """A context manager, for its temporary files."""
+    """To be closed, for its temporary files."""
 
     def __init__(self, *, bucket: int = BUCKET, folder: Path | None = None, key: bytes | None = None) -> None:
         self.bucket = bucket
@@ -73,9 +72,6 @@ class Ids:
         with open(self._path(which), "rb") as file:
             return file.read() + self.buffers[which]
 
-    def __enter__(self) -> Ids:
-        return self
-
-    def __exit__(self, type: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def close(self) -> None:
         if self.folder is not None:
             self.folder.cleanup()

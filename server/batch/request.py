@@ -33,7 +33,7 @@ class Envelope(msgspec.Struct):
 
 
 class Body(msgspec.Struct):
-    model: str
+    model: str = ""
     stream: bool | None = None
 
 
@@ -44,8 +44,11 @@ _raw = msgspec.json.Decoder(msgspec.Raw)  # parses to the end: strings, escapes,
 _string = msgspec.json.Decoder(str)
 
 
-def read_line(raw: bytes, number: int, limits: Limits, *, urls: tuple[str, ...] = ENDPOINTS) -> Line | BadLine:
-    """The request on this line, or the first thing that is wrong with it. `raw` comes without its line end. Never raises."""
+def read_line(raw: bytes, number: int, limits: Limits, *, urls: tuple[str, ...] = ENDPOINTS, model: str | None = None) -> Line | BadLine:
+    """The request on this line, or the first thing that is wrong with it. Never raises.
+
+    `raw` comes without its line end. `model`: for a body that names none; None: each must.
+    """
     if len(raw) > limits.max_line:
         return too_long(number, limits)
     try:
@@ -56,9 +59,12 @@ def read_line(raw: bytes, number: int, limits: Limits, *, urls: tuple[str, ...] 
     except UnicodeDecodeError as error:
         return not_utf8(raw, number, error)
     except (msgspec.DecodeError, RecursionError):
-        return _diagnosed(raw, number, urls)
+        return _diagnosed(raw, number, urls, model)
+    if model and not body.model and "model" not in (fields := _fields.decode(envelope.body)):
+        envelope.body = msgspec.Raw(msgspec.json.encode({"model": model, **fields}))
+        body.model = model
     if envelope.method != "POST" or envelope.url not in urls or body.stream or not body.model:
-        return _diagnosed(raw, number, urls)
+        return _diagnosed(raw, number, urls, model)
     return Line(number, envelope.custom_id, envelope.url, body.model, bytes(envelope.body))
 
 
@@ -77,7 +83,7 @@ def shown(value: str) -> str:
     return json.dumps(value if len(value) <= SHOWN else value[: SHOWN - 1] + "…", ensure_ascii=not value.isprintable())
 
 
-def _diagnosed(raw: bytes, number: int, urls: tuple[str, ...]) -> BadLine:
+def _diagnosed(raw: bytes, number: int, urls: tuple[str, ...], model: str | None) -> BadLine:
     """What is wrong with a line that did not read as it should."""
 
     def bad(code: str, text: str, param: str | None = None) -> BadLine:
@@ -89,6 +95,8 @@ def _diagnosed(raw: bytes, number: int, urls: tuple[str, ...]) -> BadLine:
         return bad("invalid_json_line", f"{problem}; write one JSON object a line.")
     try:
         fields = _fields.decode(raw)
+    except RecursionError:
+        return bad("invalid_json_line", "it is nested too deeply.")
     except msgspec.DecodeError:
         return bad("invalid_json_line", f"it must be a JSON object, not {kind(raw)}: write {EXAMPLE}.")
     values = {name: string(fields[name]) for name in ("custom_id", "method", "url") if name in fields}
@@ -103,21 +111,23 @@ def _diagnosed(raw: bytes, number: int, urls: tuple[str, ...]) -> BadLine:
         return bad("invalid_method", f'\'method\' is {shown(method)}: write "method": "POST".', "method")
     if url not in urls:
         return bad("invalid_url", f"'url' is {shown(url)}: write {_choice(url, urls)}.", "url")
-    code, text, param = _body_problem(fields["body"])
+    code, text, param = _body_problem(fields["body"], model)
     return bad(code, text, param)
 
 
-def _body_problem(raw: msgspec.Raw) -> tuple[str, str, str]:
+def _body_problem(raw: msgspec.Raw, model: str | None) -> tuple[str, str, str]:
     try:
         body = _fields.decode(raw)
     except msgspec.DecodeError:
         return "invalid_type", f'\'body\' must be a JSON object, not {kind(raw)}: write "body": {{"model": ..., ...}}.', "body"
-    if "model" not in body:
+    if "model" not in body and not model:
         return "missing_required_parameter", "'model' is missing in 'body': write \"body\": {\"model\": ..., ...}.", "body.model"
-    if not string(body["model"]):
+    if "model" in body and not string(body["model"]):
         what = "an empty string" if string(body["model"]) == "" else kind(body["model"])
         return "invalid_type", f"'body.model' must be the name of a model, not {what}.", "body.model"
-    if bytes(body.get("stream", b"")) == b"true":
+    if "stream" not in body:
+        return "invalid_json_line", "'body' is nested too deeply.", "body"
+    if bytes(body["stream"]) == b"true":
         text = "'stream' is true, and a batch has nobody to stream to: write \"stream\": false or leave it out."
         return "unsupported_parameter", text, "body.stream"
     return "invalid_type", f"'body.stream' must be false, not {kind(body['stream'])}: leave it out.", "body.stream"
@@ -148,14 +158,6 @@ def string(raw: msgspec.Raw) -> str | None:
     try:
         return _string.decode(raw)
     except msgspec.DecodeError:
-        return None
-
-
-def string_at(raw: bytes, name: str) -> str | None:
-    """The text of a field of an object; None where it has none."""
-    try:
-        return string(_fields.decode(raw)[name])
-    except (msgspec.DecodeError, KeyError, RecursionError):
         return None
 
 

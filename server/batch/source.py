@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
 import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 from server.errors import InvalidRequest, UsageError
 
 HEAD = 4096  # bytes that say what a file is
+BUFFER = 2**20
 BOM = b"\xef\xbb\xbf"
+GZIP = b"\x1f\x8b"
 _packed = {
-    b"\x1f\x8b": ("gzip-compressed", "unpack it with gunzip"),
+    GZIP: ("gzip-compressed", "unpack it with gunzip"),
     b"\x28\xb5\x2f\xfd": ("Zstandard-compressed", "unpack it with unzstd"),
     b"BZh": ("bzip2-compressed", "unpack it with bunzip2"),
     b"\xfd7zXZ\x00": ("xz-compressed", "unpack it with unxz"),
@@ -58,36 +62,67 @@ class Fingerprint:
         return "was replaced by another file" if now.inode != self.inode else "was changed"
 
 
-def opened(path: str | os.PathLike[str], buffering: int = 2**20) -> BinaryIO:
-    """The file for reading. Raises UsageError where there is none, or none that can be read twice."""
+def opened(path: str | os.PathLike[str], *, unpack: bool = False) -> io.BufferedReader:
+    """The file for reading; `unpack`: what is in it where it is gzip-compressed.
+
+    Raises UsageError where there is none, or none that can be read twice.
+    """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             what = "is a folder" if Path(path).is_dir() else "is no ordinary file, and a batch is read more than once"
             raise UsageError(f"{path} {what}: name a file.")
-        return open(path, "rb", buffering=buffering)
+        file: io.BufferedReader = io.BufferedReader(io.FileIO(path), BUFFER)
     except FileNotFoundError:
         raise UsageError(f"There is no file {path}: check its name.") from None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name with a zero byte
         raise unreadable(path, error) from None
+    if unpack and file.peek(2)[:2] == GZIP:
+        return io.BufferedReader(_Unpacked(file), BUFFER)
+    return file
 
 
-def unreadable(path: str | os.PathLike[str], error: OSError) -> UsageError:
-    return UsageError(f"{path} cannot be read ({error.strerror}): check the file and its permissions.")
+class _Unpacked(io.RawIOBase):
+    """What is in a gzip file; closing it closes the file too."""
+
+    def __init__(self, file: io.BufferedReader) -> None:
+        self.file = file
+        self.inner = gzip.GzipFile(fileobj=file)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self.inner.readinto(buffer)
+
+    def close(self) -> None:
+        self.inner.close()
+        self.file.close()
+        super().close()
 
 
-def refuse_foreign(head: bytes) -> None:
-    """Raise InvalidRequest for a file that is something else than text in UTF-8 as a whole; `head`: its first bytes."""
+def unreadable(path: str | os.PathLike[str], error: Exception) -> UsageError:
+    """For an OSError, and for what gzip raises."""
+    why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return UsageError(f"{path} cannot be read ({why}): check the file and its permissions.")
+
+
+def refuse_foreign(head: bytes, *, json: bool = True) -> None:
+    """Raise InvalidRequest for a file that is something else than text in UTF-8 as a whole; `head`: its first bytes.
+
+    `json`: the text must be JSON lines.
+    """
+    wanted = "JSON lines" if json else "text"
     for magic, (what, instead) in _packed.items():
         if head.startswith(magic):
-            raise wrong_file(f"The file is {what}, not JSON lines: {instead}.")
-    for mark, name in _wide.items():
+            raise wrong_file(f"The file is {what}, not {wanted}: {instead}.")
+    for mark, encoding in _wide.items():
         if head.startswith(mark):
-            raise _not_utf8(name)
+            raise _not_utf8(encoding)
     if b"\x00" in head:
-        if name := _wide_without_mark(head[:64]):
-            raise _not_utf8(name)
+        if guess := _wide_without_mark(head[:64]):
+            raise _not_utf8(guess)
         if not head.removeprefix(BOM).lstrip().startswith(b"{"):
-            raise wrong_file("The file is binary, not JSON lines: write one JSON object a line, in UTF-8.")
+            raise wrong_file(f"The file is binary, not {wanted}: write one {'JSON object' if json else 'text'} a line, in UTF-8.")
 
 
 def refuse_other_json(head: bytes) -> None:
