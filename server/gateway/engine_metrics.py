@@ -7,7 +7,7 @@ import re
 
 from server.gateway.catalogue import Engine
 from server.gateway.upstream.balance import Upstream
-from server.gateway.upstream.errors import UpstreamFailure
+from server.gateway.upstream.get import get
 
 PATIENCE = 3.0  # seconds for an engine to tell; a slow one must not hide the others
 
@@ -60,18 +60,8 @@ def _shared(name: str) -> bool:
 
 async def _fetch(upstream: Upstream) -> str:
     """GET /metrics of one engine; empty where it does not tell."""
-    head = f"GET {upstream.address.base}/metrics HTTP/1.1\r\nhost: {upstream.address.host}\r\naccept: text/plain\r\n\r\n"
-    try:
-        async with asyncio.timeout(PATIENCE):
-            connection = await upstream.pool.acquire(fresh=True)
-            try:
-                await connection.exchange(head.encode("ascii"), b"")
-                body = await connection.rest()
-            finally:
-                upstream.pool.release(connection)
-    except (UpstreamFailure, TimeoutError):
-        return ""
-    return body.decode("utf-8", "replace") if connection.status == 200 else ""
+    answer = await get(upstream, "/metrics", "text/plain", PATIENCE)
+    return answer[1].decode("utf-8", "replace") if answer is not None and answer[0] == 200 else ""
 
 
 def _escape(value: str) -> str:

@@ -17,7 +17,7 @@ import msgspec
 from server.cache.identity import Origin
 from server.gateway.catalogue import Catalogue, Engine, Target
 from server.gateway.upstream.balance import Upstream
-from server.gateway.upstream.errors import UpstreamFailure
+from server.gateway.upstream.get import get
 from server.settings import Model, Settings
 
 if TYPE_CHECKING:
@@ -85,21 +85,12 @@ def digest(data: str | bytes) -> str:
 
 async def _cards(upstream: Upstream) -> str | None:
     """What an upstream's /v1/models says, without what varies; "" where it has no such list, None where it does not answer."""
-    head = f"GET {upstream.address.base}/v1/models HTTP/1.1\r\nhost: {upstream.address.host}\r\naccept: application/json\r\n\r\n"
-    try:
-        async with asyncio.timeout(PATIENCE):
-            connection = await upstream.pool.acquire(fresh=True)
-            try:
-                await connection.exchange(head.encode("ascii"), b"")
-                body = await connection.rest()
-            finally:
-                upstream.pool.release(connection)
-    except (UpstreamFailure, TimeoutError):
+    answer = await get(upstream, "/v1/models", "application/json", PATIENCE)
+    if answer is None or answer[0] >= 500:
         return None
-    if connection.status >= 500:
-        return None
+    status, body = answer
     try:
-        data = msgspec.json.decode(body) if connection.status == 200 else {}
+        data = msgspec.json.decode(body) if status == 200 else {}
         found: Iterable[Any] = data["data"]
     except (msgspec.DecodeError, RecursionError, LookupError, TypeError):
         return ""

@@ -16,7 +16,7 @@ from server.cache.entry import Kind
 from server.cache.shapes import chat, completions, plain
 from server.cache.shapes.answer import CUT, Merged, Recorded, Usage, counts, ended, natural
 from server.cache.shapes.events import data_of, event, pauses, split, tidy
-from server.cache.shapes.merge import add, joined
+from server.deltas import add, joined
 
 SHAPES: dict[str, ModuleType] = {"chat": chat, "completions": completions}
 ENVELOPE = frozenset(("id", "object", "created", "model", "choices", "usage"))

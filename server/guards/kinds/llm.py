@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
+from server import remote
 from server.errors import ConfigError
 from server.guards.base import Ask, Context, GuardDown, Judgement, Piece, Side, Tools, Window
 from server.guards.reading import Reading, read
@@ -142,26 +141,14 @@ class Remote:
     """A model of another server, by its base URL."""
 
     def __init__(self, url: str, key_variable: str | None, guard: str, timeout: float) -> None:
-        self.url = chat_url(url, guard)
-        self.timeout = timeout
-        self.headers = {"content-type": "application/json"}
+        self.server = remote.Remote(chat_url(url, guard), key_variable, f"guard '{guard}': `key`", timeout)
         self.leave_out: tuple[str, ...] = ()  # what the server refused once
-        if key_variable is not None:
-            key = os.environ.get(key_variable)
-            if not key:
-                raise ConfigError(f"guard '{guard}': `key` names the variable {key_variable}, which is not set: export it.")
-            self.headers["authorization"] = f"Bearer {key}"
-        self.client: Any = None
 
     async def open(self) -> None:
-        import httpx2
-
-        self.client = httpx2.AsyncClient(timeout=self.timeout, headers=self.headers)
+        await self.server.open()
 
     async def close(self) -> None:
-        if self.client is not None:
-            await self.client.aclose()
-            self.client = None
+        await self.server.close()
 
     async def send(self, request: Mapping[str, Any], extras: Mapping[str, Any]) -> bytes:
         """What the server refuses with a 400 is left out: first vLLM's own parameters, then the probabilities."""
@@ -177,26 +164,18 @@ class Remote:
         raise GuardDown(f"the judge's server answered {status}")
 
     async def _post(self, body: bytes) -> tuple[int, bytes]:
-        import httpx2
-
-        if self.client is None:
-            raise GuardDown("it is closed")
         try:
-            answer = await self.client.post(self.url, content=body)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise GuardDown(f"the judge's server does not answer ({type(error).__name__})") from None
-        return answer.status_code, answer.content
+            return await self.server.post(body)
+        except remote.Unreachable as error:
+            raise GuardDown(f"the judge's server does not answer ({error})") from None
 
 
 def chat_url(url: str, guard: str) -> str:
     """The address of /v1/chat/completions under the base `url`. Raises ConfigError for what is no http URL."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    found = remote.address(url, "/chat/completions")
+    if found is None:
         raise ConfigError(f"guard '{guard}': '{url}' is no address: write `url: http://host:port/v1`.")
-    path = parts.path.rstrip("/")
-    if not path.endswith("/chat/completions"):
-        path += "/chat/completions" if path.endswith("/v1") else "/v1/chat/completions"
-    return parts._replace(path=path).geturl()
+    return found
 
 
 def windows(text: str) -> list[str]:

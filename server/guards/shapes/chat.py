@@ -18,10 +18,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from server.deltas import add, joined
 from server.guards.passage import Kind, Open
-from server.guards.shapes.choices import TELLING, ChoicesScreen, Count, Piece, drop, drop_unknown, is_error, with_logs
-from server.guards.shapes.events import MAX_EVENT, Unreadable, decode, encode
-from server.guards.shapes.nested import Blocked, judged, merge, merged, tells_nothing
+from server.guards.shapes.choices import ChoicesScreen, Count, Piece, drop_unknown, whole_answer, with_logs
+from server.guards.shapes.events import MAX_EVENT, Unreadable, encode
+from server.guards.shapes.nested import Blocked, judged, tells_nothing
 from server.guards.shapes.text import Text
 from server.guards.shapes.tokens import Tape, Tokens, token_of
 
@@ -129,7 +130,7 @@ class _Choice:
             self._size += len(encode(nested))
             if self._size > MAX_EVENT:
                 raise Unreadable("tool calls that do not end")
-            merge(self._nested, nested)
+            add(self._nested, nested)
         logs = self._add(piece.get("logprobs"))
         ends = piece.get("finish_reason") is not None
         if not await self._texts.feed(values) or (ends and not await self._texts.finish()):
@@ -193,7 +194,7 @@ class _Choice:
     async def _judge_nested(self) -> tuple[dict[str, Any], str | None]:
         """(what of the nested parts is shown, the refusal where one was blocked)."""
         parts, self._nested = self._nested, {}
-        shown, refusal = await judge_nested(merged(parts), self._texts.place, self._texts.open)
+        shown, refusal = await judge_nested(joined(parts), self._texts.place, self._texts.open)
         if shown.get("tool_calls"):
             shown["tool_calls"] = [{"index": number, **call} for number, call in enumerate(shown["tool_calls"])]
         return {name: value for name, value in shown.items() if value}, refusal
@@ -265,24 +266,14 @@ async def judge_nested(parts: dict[str, Any], place: str, open_: Open) -> tuple[
 
 async def whole(body: bytes, open_: Open) -> bytes:
     """The answer `body` as it may be shown. Raises Unreadable."""
-    answer = decode(body)
-    if isinstance(answer, dict) and is_error(answer):
-        return body
-    choices = answer.get("choices") if isinstance(answer, dict) else None
-    if not isinstance(choices, list):
-        raise Unreadable("an answer without choices")
-    changed = drop(answer, TELLING)
-    for place, choice in enumerate(choices):
-        if not isinstance(choice, dict) or not isinstance(choice.get("message"), dict):
-            raise Unreadable("a choice without a message")
-        index = choice.get("index", place)
-        changed = await _whole_choice(choice, index, open_) or changed
-    return encode(answer) if changed else body
+    return await whole_answer(body, lambda choice, index: _whole_choice(choice, index, open_))
 
 
-async def _whole_choice(choice: dict[str, Any], index: int, open_: Open) -> bool:
-    """Put what may be shown into `choice`; whether something changed."""
-    message = choice["message"]
+async def _whole_choice(choice: Piece, index: int, open_: Open) -> Piece | None:
+    """`choice` with what may be shown put into it; None where nothing changed. Raises Unreadable."""
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise Unreadable("a choice without a message")
     texts = _Texts(index, open_, limited=False)
     values = {name: value for name, value in message.items() if flows(texts.place, name, value)}
     nested = {name: value for name, value in message.items() if isinstance(value, dict | list) and value}
@@ -311,7 +302,7 @@ async def _whole_choice(choice: dict[str, Any], index: int, open_: Open) -> bool
         if {name: entries or [] for name, entries in logs.items()} != {name: kept[name] for name in logs}:
             changed = True
         choice["logprobs"] = {name: kept[name] if entries is not None else None for name, entries in logs.items()}
-    return changed
+    return choice if changed else None
 
 
 def _put(message: dict[str, Any], name: str, value: Any) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from server.guards.shapes.events import DONE, Splitter, Unreadable, data_of, decode, event_of, remade
+from server.guards.shapes.events import DONE, Splitter, Unreadable, data_of, decode, encode, event_of, remade
 
 CHOICE = frozenset(("index", "logprobs", "finish_reason", "stop_reason", "delta", "message", "text"))
 TELLING = ("prompt_token_ids", "prompt_text", "prompt_logprobs", "token_ids")
@@ -170,6 +170,27 @@ class ChoicesScreen:
         """The engine tells its counts at its own end, which does not come. Told is what was seen: a piece for each step."""
         prompt = (await self._count() if self._count is not None else None) or 0
         return {"prompt_tokens": prompt, "completion_tokens": self._steps, "total_tokens": prompt + self._steps}
+
+
+async def whole_answer(body: bytes, judged: Callable[[Piece, int], Awaitable[Piece | None]]) -> bytes:
+    """The answer `body` with `judged(choice, index)` in place of each choice; None: as it is. Raises Unreadable."""
+    answer = decode(body)
+    if not isinstance(answer, dict):
+        raise Unreadable("an answer that is no object")
+    if is_error(answer):
+        return body
+    choices = answer.get("choices")
+    if not isinstance(choices, list):
+        raise Unreadable("an answer without choices")
+    changed = drop(answer, TELLING)
+    for place, choice in enumerate(choices):
+        if not isinstance(choice, dict):
+            raise Unreadable("a choice that is no object")
+        shown = await judged(choice, choice.get("index", place))
+        if shown is not None:
+            changed = True
+            choices[place] = shown
+    return encode(answer) if changed else body
 
 
 def is_error(answer: dict[str, Any]) -> bool:

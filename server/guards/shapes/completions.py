@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from server.guards.passage import Open
-from server.guards.shapes.choices import TELLING, ChoicesScreen, Count, Piece, drop, drop_unknown, is_error, with_logs
-from server.guards.shapes.events import Unreadable, decode, encode
+from server.guards.shapes.choices import ChoicesScreen, Count, Piece, drop_unknown, whole_answer, with_logs
+from server.guards.shapes.events import Unreadable
 from server.guards.shapes.text import Text
 from server.guards.shapes.tokens import Span, Tape, Tokens
 
@@ -138,20 +138,13 @@ def written(entries: list[Entry], names: tuple[str, ...]) -> dict[str, Any]:
 
 async def whole(body: bytes, open_: Open) -> bytes:
     """The answer `body` as it may be shown. Raises Unreadable."""
-    answer = decode(body)
-    if isinstance(answer, dict) and is_error(answer):
-        return body
-    choices = answer.get("choices") if isinstance(answer, dict) else None
-    if not isinstance(choices, list):
-        raise Unreadable("an answer without choices")
-    changed = drop(answer, TELLING)
-    for place, choice in enumerate(choices):
-        if not isinstance(choice, dict):
-            raise Unreadable("a choice that is no object")
-        index = choice.get("index", place)
-        ended = choice if choice.get("finish_reason") is not None else {**choice, "finish_reason": ""}
-        taken = await _Choice(index, open_, limited=False).take(ended)
-        if taken is not None:
-            changed = True
-            choices[place] = taken[0] | ({} if taken[0]["finish_reason"] else {"finish_reason": None})
-    return encode(answer) if changed else body
+    return await whole_answer(body, lambda choice, index: _whole_choice(choice, index, open_))
+
+
+async def _whole_choice(choice: Piece, index: int, open_: Open) -> Piece | None:
+    """`choice` as it may be shown; None: as it is. Raises Unreadable."""
+    ended = choice if choice.get("finish_reason") is not None else {**choice, "finish_reason": ""}
+    taken = await _Choice(index, open_, limited=False).take(ended)
+    if taken is None:
+        return None
+    return taken[0] | ({} if taken[0]["finish_reason"] else {"finish_reason": None})

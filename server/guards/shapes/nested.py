@@ -1,6 +1,6 @@
 """The parts of an answer that are shown only whole: tool calls, and objects that nobody here knows.
 
-A stream's pieces of them are put together (`merge`), and judged at the end, each text in them on its own (`judged`).
+A stream's pieces of them are put together (server/deltas.py), and judged at the end, each text in them on its own (`judged`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from server.guards.places import DEEPEST, is_no_text
 from server.guards.shapes.events import Unreadable
 from server.guards.shapes.text import Text
 
-SET = frozenset(("index", "type", "id", "role", "call_id", "object"))  # said once, or said again as they are
 LIKE_IDS = frozenset(("container_id", "server_label", "approval_request_id"))
 ARGUMENTS = frozenset(("arguments",))
 OPAQUE = frozenset(
@@ -30,61 +29,6 @@ class Blocked(Exception):
         super().__init__("blocked")
         self.refusal = refusal
         self.shown = shown
-
-
-class _Pieces(list[str]):
-    """A text on its way."""
-
-
-def merge(into: dict[str, Any], delta: dict[str, Any]) -> None:
-    """Put a piece to what came before, as the `openai` package does: texts are joined, items with an `index` merged. Linear."""
-    for name, value in delta.items():
-        have = into.get(name)
-        if value is None:
-            into.setdefault(name, None)
-        elif isinstance(value, str) and name not in SET:
-            if not isinstance(have, _Pieces):
-                have = into[name] = _Pieces()
-            have.append(value)
-        elif isinstance(value, dict):
-            if not isinstance(have, dict):
-                have = into[name] = {}
-            merge(have, value)
-        elif isinstance(value, list):
-            if not isinstance(have, list):
-                have = into[name] = []
-            _extend(have, value)
-        elif name not in SET or have in (None, ""):
-            into[name] = value
-
-
-def _extend(have: list[Any], more: list[Any]) -> None:
-    for item in more:
-        index = item.get("index") if isinstance(item, dict) else None
-        if not isinstance(index, int):
-            have.append(item)
-            continue
-        found = have[index] if 0 <= index < len(have) else None
-        if not isinstance(found, dict) or found.get("index") != index:
-            found = next((other for other in have if isinstance(other, dict) and other.get("index") == index), None)
-        if found is None:
-            found = {"index": index}
-            have.append(found)
-        merge(found, item)
-
-
-def merged(value: Any) -> Any:
-    """What was put together, with its texts joined and its items in the order of their `index`."""
-    if isinstance(value, _Pieces):
-        return "".join(value)
-    if isinstance(value, dict):
-        return {name: merged(item) for name, item in value.items()}
-    if isinstance(value, list):
-        items = [merged(item) for item in value]
-        if items and all(isinstance(item, dict) and isinstance(item.get("index"), int) for item in items):
-            items.sort(key=lambda item: item["index"])
-        return items
-    return value
 
 
 async def judged(value: Any, place: str, open_: Open, kind: Kind = "text", memo: Memo | None = None, depth: int = 0) -> Any:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 
+from server import remote
 from server.cache.semantic.embedders.base import EmbedderDown, Post, Vector, numpy, unit
 from server.errors import ConfigError
 
@@ -60,45 +58,28 @@ class Remote(Endpoint):
 
     def __init__(self, url: str, model: str, prefix: str, key_variable: str | None, timeout: float) -> None:
         super().__init__(url, model, prefix, self._post, deadline=0.25)
-        self.url = embeddings_url(url)
-        self.timeout = timeout
-        self.headers = {"content-type": "application/json"}
-        if key_variable is not None:
-            key = os.environ.get(key_variable)
-            if not key:
-                raise ConfigError(f"cache.semantic.embedder_key names the variable {key_variable}, which is not set: export it.")
-            self.headers["authorization"] = f"Bearer {key}"
-        self.client: Any = None
+        self.server = remote.Remote(embeddings_url(url), key_variable, "cache.semantic.embedder_key", timeout)
 
     async def open(self) -> None:
-        import httpx2
-
         await super().open()
-        self.client = httpx2.AsyncClient(timeout=self.timeout, headers=self.headers)
+        await self.server.open()
 
     async def close(self) -> None:
-        if self.client is not None:
-            await self.client.aclose()
+        await self.server.close()
 
     async def _post(self, body: bytes) -> bytes:
-        import httpx2
-
         try:
-            answer = await self.client.post(self.url, content=body)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise EmbedderDown(str(error) or type(error).__name__) from None
-        if answer.status_code != 200:
-            raise EmbedderDown(f"it answered {answer.status_code}")
-        content: bytes = answer.content
+            status, content = await self.server.post(body)
+        except remote.Unreachable as error:
+            raise EmbedderDown(str(error)) from None
+        if status != 200:
+            raise EmbedderDown(f"it answered {status}")
         return content
 
 
 def embeddings_url(url: str) -> str:
     """The address of /v1/embeddings under the base `url`. Raises ConfigError for what is no http URL."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
+    found = remote.address(url, "/embeddings")
+    if found is None:
         raise ConfigError(f"cache.semantic.embedder: '{url}' is no address: write http://host:port/v1.")
-    path = parts.path.rstrip("/")
-    if not path.endswith("/embeddings"):
-        path += "/embeddings" if path.endswith("/v1") else "/v1/embeddings"
-    return parts._replace(path=path).geturl()
+    return found

@@ -72,9 +72,9 @@ def test_two_tool_calls_whose_arguments_come_in_turns():
     ]
 
 
-def test_tool_calls_that_begin_at_another_index_or_come_without_a_type():
+def test_tool_calls_stand_by_their_index_and_may_come_without_a_type():
     found = message(chunk(call(1, "{}", id="b", name="g")), chunk(call(0, "{}", id="a", name="f")))
-    assert [one["function"]["name"] for one in found["tool_calls"]] == ["g", "f"]
+    assert [one["function"]["name"] for one in found["tool_calls"]] == ["f", "g"]
     assert {one["type"] for one in found["tool_calls"]} == {"function"}
 
 

@@ -55,11 +55,14 @@ def _extend(have: list[Any], more: list[Any]) -> None:
 
 
 def joined(value: Any) -> Any:
-    """`value` with its texts joined."""
+    """`value` with its texts joined, and items that have an `index` in its order."""
     if isinstance(value, Pieces):
         return "".join(value)
     if isinstance(value, dict):
         return {name: joined(item) if isinstance(item, dict | list) else item for name, item in value.items()}
     if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
-        return [joined(item) for item in value]
+        items = [joined(item) for item in value]
+        if all(isinstance(item, dict) and isinstance(item.get("index"), int) for item in items):
+            items.sort(key=lambda item: item["index"])
+        return items
     return value
