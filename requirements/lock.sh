@@ -15,6 +15,7 @@ compile gateway.in -c engine-cpu.txt -o gateway.txt
 compile semantic.in -c engine-cpu.txt -o semantic.txt
 compile valkey.in -c engine-cpu.txt -o valkey.txt
 compile quantize.in -c engine-cpu.txt --override quantize.overrides -o quantize.txt
+compile nemo.in -c engine-cpu.txt --override nemo.overrides -o nemo.txt
 compile dev.in -c engine-cpu.txt -c quantize.txt --override dev.overrides -o dev.txt
 compile ray.in -c engine-cpu.txt -c quantize.txt --override ray.overrides -o ray.txt
 compile engine-cuda.in --override engine-cuda.overrides -o engine-cuda.txt

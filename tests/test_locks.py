@@ -20,6 +20,7 @@ BESIDE = {
     "ray-cuda": "engine-cuda",
     "semantic": "engine-cpu",
     "valkey": "engine-cpu",
+    "nemo": "engine-cpu",
 }
 # What is installed here, by the environment that holds it; the locks for CUDA are read by the same rules and not installed.
 FOLDERS = {"llm-compressor": ROOT / ".tools" / "llm-compressor", "harness": ROOT / ".tools" / "harness"}

@@ -1,7 +1,7 @@
 """An existing NeMo Guardrails configuration: its input and output rails as a judge.
 
-An optional extra: `pip install nemoguardrails`. Only the rails run, through the library's own `check_async`; nothing
-is generated. A rail that changes the text (masking, say) counts as found: what it would have written is not taken over.
+An optional extra (requirements/nemo.txt). Only the rails run, through the library's own `check_async`; nothing is
+generated. A rail that changes the text (masking, say) counts as found: what it would have written is not taken over.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from server.guards.recent import Recent
 from server.guardsettings import Nemo
 
 CATEGORY = "nemo"
+INSTALL = "pip install --no-deps -r requirements/nemo.txt"
 AT_ONCE = 4  # texts that its rails judge at the same time
 
 
@@ -48,7 +49,7 @@ class NemoJudge:
             from nemoguardrails.rails.llm.options import RailType
         except ImportError as error:
             raise StartError(
-                f"guard '{self.settings.label}' needs NeMo Guardrails, and {error.name} is not installed: pip install nemoguardrails."
+                f"guard '{self.settings.label}' needs NeMo Guardrails, and {error.name} is not installed: {INSTALL}."
             ) from None
         try:
             config = await asyncio.to_thread(RailsConfig.from_path, str(self.folder))
