@@ -14,7 +14,7 @@ from server.gateway.origins import Origins
 from server.gateway.upstream.address import parse_address
 from server.gateway.upstream.balance import Balancer, Upstream
 from server.gateway.upstream.errors import Refused
-from server.settings import Settings
+from server.settings import Model, Settings
 from server.state import EngineState, Phase, read_state
 
 WAITING, RUNNING = 0.1, 0.5  # seconds between two looks at the file
@@ -35,11 +35,12 @@ class Watcher:
         self.origins = origins
         self.seen: tuple[int, int, int] | None = None
         self.external = [(catalogue.engines[m.name], m.upstreams) for m in settings.models if m.upstreams]
+        self.keys = {m.name: upstream_key(m) for m in settings.models if m.upstreams}
 
     def connect_external(self) -> None:
         """Make the pools of models with `upstreams`. Raises ConfigError."""
         for engine, urls in self.external:
-            engine.balancer = self._balancer(urls)
+            engine.balancer = self._balancer(urls, self.keys[engine.name])
             engine.address = ", ".join(urls)
 
     async def run(self) -> None:
@@ -89,9 +90,9 @@ class Watcher:
         if self.origins is not None:
             self.origins.renew(engine)
 
-    def _balancer(self, urls: tuple[str, ...]) -> Balancer:
+    def _balancer(self, urls: tuple[str, ...], key: str | None = None) -> Balancer:
         timeouts = self.settings.gateway.timeouts
-        return Balancer([Upstream(parse_address(url), timeouts) for url in urls], self.settings.upstreams)
+        return Balancer([Upstream(parse_address(url), timeouts, key) for url in urls], self.settings.upstreams)
 
     async def probe(self) -> None:
         """Connect to every upstream of somebody else's now and then, so that /ready is true before a request fails."""
@@ -114,9 +115,22 @@ async def _reaches(upstream: Upstream) -> bool:
     return True
 
 
+def upstream_key(model: Model) -> str | None:
+    """The key for its upstreams, from the environment variable that `upstream_key` names. Raises ConfigError, which never says the key."""
+    if model.upstream_key is None:
+        return None
+    key = os.environ.get(model.upstream_key, "").strip()
+    if not key:
+        raise ConfigError(f"model '{model.name}': `upstream_key` names the variable {model.upstream_key}, which is not set: export it.")
+    if not key.isascii() or not key.isprintable():
+        raise ConfigError(f"model '{model.name}': the variable {model.upstream_key} holds characters that no API key has: export it anew.")
+    return key
+
+
 def check_upstreams(settings: Settings) -> None:
     """Raises ConfigError for an upstream that cannot be one."""
     for model in settings.models:
+        upstream_key(model)
         for url in model.upstreams:
             try:
                 parse_address(url)

@@ -16,10 +16,11 @@ from server.settings import Timeouts, Upstreams
 
 
 class Upstream:
-    """One engine address: its pool and its recent record."""
+    """One engine address: its pool and its recent record. `key`: what it wants as a bearer token."""
 
-    def __init__(self, address: Address, timeouts: Timeouts) -> None:
+    def __init__(self, address: Address, timeouts: Timeouts, key: str | None = None) -> None:
         self.address = address
+        self.authorization = f"authorization: Bearer {key}\r\n" if key else ""
         self.pool = Pool(address, timeouts)
         self.outstanding = 0
         self.failures = 0  # in a row
@@ -33,7 +34,7 @@ class Upstream:
         if head is None:
             head = self.heads[path] = (
                 f"POST {self.address.base}{path} HTTP/1.1\r\nhost: {self.address.host}\r\n"
-                "content-type: application/json\r\naccept: application/json, text/event-stream\r\n"
+                f"content-type: application/json\r\naccept: application/json, text/event-stream\r\n{self.authorization}"
             ).encode("ascii")
         return head
 

@@ -10,7 +10,9 @@ from server.gateway.upstream.errors import UpstreamFailure
 
 async def get(upstream: Upstream, path: str, accept: str, patience: float) -> tuple[int, bytes] | None:
     """(status, body), on a connection of its own; None where no whole answer came within `patience` seconds."""
-    head = f"GET {upstream.address.base}{path} HTTP/1.1\r\nhost: {upstream.address.host}\r\naccept: {accept}\r\n\r\n"
+    head = (
+        f"GET {upstream.address.base}{path} HTTP/1.1\r\nhost: {upstream.address.host}\r\naccept: {accept}\r\n{upstream.authorization}\r\n"
+    )
     try:
         async with asyncio.timeout(patience):
             connection = await upstream.pool.acquire(fresh=True)
