@@ -15,8 +15,10 @@
         ├── NotAllowed            403
         ├── UnknownModel          404
         ├── UnknownRoute          404
+        ├── UnknownObject         404: a file or a batch
         ├── MethodNotAllowed      405
         ├── RequestTimeout        408
+        ├── NotPossibleNow        409: of a batch that has ended
         ├── BodyTooLarge          413
         ├── HeadersTooLarge       431
         ├── InternalError         500: a fault of the gateway itself
@@ -24,6 +26,7 @@
         ├── UpstreamError         502: the engine broke off or sent what is not HTTP
         ├── EngineUnavailable     503 with Retry-After: loading, restarting, draining
         ├── UpstreamTimeout       504
+        ├── StorageFull           507: no room for an upload
         └── NotInCache            504: `Cache-Control: only-if-cached`, and there is no answer (RFC 9111, 5.2.1.7)
 
 A message says what was wrong, where, and what to type next.
@@ -128,6 +131,10 @@ class UnknownRoute(RequestError):
     code = "unknown_url"
 
 
+class UnknownObject(RequestError):
+    status = 404
+
+
 class MethodNotAllowed(RequestError):
     status = 405
     code = "method_not_allowed"
@@ -136,6 +143,10 @@ class MethodNotAllowed(RequestError):
 class RequestTimeout(RequestError):
     status = 408
     code = "request_timeout"
+
+
+class NotPossibleNow(RequestError):
+    status = 409
 
 
 class BodyTooLarge(RequestError):
@@ -179,6 +190,15 @@ class UpstreamTimeout(RequestError):
     status = 504
     type = "server_error"
     code = "upstream_timeout"
+
+
+class StorageFull(RequestError):
+    status = 507
+    type = "server_error"
+    code = "disk_full"
+
+    def __init__(self, message: str):
+        super().__init__(message, headers={"x-should-retry": "false"})
 
 
 class NotInCache(RequestError):

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 
-from server.gateway import admin, moderations, openapi, operations
+from server.gateway import admin, batches, files, moderations, openapi, operations
 from server.gateway.access_log import AccessLog
+from server.gateway.batching import Batching
 from server.gateway.call import Receive, Scope, Send
 from server.gateway.catalogue import Catalogue
 from server.gateway.inflight import Drain, InFlight
@@ -58,7 +59,9 @@ INFERENCE = (
 class GatewayApp(FastAPI):
     """`direct` goes before FastAPI's routing. The parts hang here for the routes of operations and for tests."""
 
-    def __init__(self, settings: Settings, state_path: Path | None, write_log: Callable[[bytes], object] | None) -> None:
+    def __init__(
+        self, settings: Settings, state_path: Path | None, write_log: Callable[[bytes], object] | None, batches_run: bool = True
+    ) -> None:
         super().__init__(
             title="sLLM Stack",
             description="vLLM behind the OpenAI API.",
@@ -96,6 +99,10 @@ class GatewayApp(FastAPI):
         operations.add_routes(self)
         admin.add_routes(self)
         moderations.add_routes(self)
+        self.batches_run = batches_run
+        self.batching = Batching(self)
+        files.add_routes(self)
+        batches.add_routes(self)
         openapi.add_inference(self, INFERENCE)
 
     def _open_similar(self) -> Similar | None:
@@ -134,13 +141,16 @@ class GatewayApp(FastAPI):
         await super().__call__(scope, receive, send)
 
 
-def create_app(settings: Settings, state_path: Path | None = None, write_log: Callable[[bytes], object] | None = None) -> GatewayApp:
+def create_app(
+    settings: Settings, state_path: Path | None = None, write_log: Callable[[bytes], object] | None = None, batches_run: bool = True
+) -> GatewayApp:
     """The application over `settings`. Raises ConfigError.
 
     `state_path` is the supervisor's state file, which tells where our own engines are; without it only models with
     `upstreams` answer. `write_log` takes the request log, several lines at once; by default it goes to stderr.
+    `batches_run`: work on the batches in the data folder; whoever runs lines of its own does not.
     """
-    return GatewayApp(settings, state_path, write_log)
+    return GatewayApp(settings, state_path, write_log, batches_run)
 
 
 @asynccontextmanager
@@ -151,6 +161,8 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
         await app.kept.levels.open()
     if app.similar is not None:
         app.similar.semantic.open()
+    if app.batches_run:
+        app.batching.open(app.feed.share)
     tasks = [asyncio.create_task(work) for work in (app.watcher.run(), _tick(app), app.feed.run())]
     if app.watcher.external:
         tasks.append(asyncio.create_task(app.watcher.probe()))
@@ -160,6 +172,7 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await app.batching.close()
         if app.similar is not None:
             await app.similar.semantic.close()
         if app.guarding is not None:
@@ -183,6 +196,7 @@ async def _tick(app: GatewayApp) -> None:
         now = time.monotonic()
         elapsed, last = now - last, now
         app.inflight.sweep()
+        app.batching.tick()
         for engine in app.catalogue.engines.values():
             for upstream in engine.upstreams:
                 upstream.pool.sweep(elapsed)
