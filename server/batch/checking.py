@@ -32,8 +32,8 @@ class Checked:
     errors_total: int
     duplicates: int  # lines among these whose only fault is an id that an earlier line has
     digest: bytes  # SHA-256 of the file's bytes
-    endpoints: dict[str, int]  # good lines of each
-    models: dict[str, int]  # good lines of each, the first 1,000 names
+    endpoints: dict[str, int]  # lines of each that are good but for their id
+    models: dict[str, int]  # the same of each model, the first 1,000 names
     fingerprint: Fingerprint
 
     @property
