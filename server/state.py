@@ -40,6 +40,7 @@ class EngineState(msgspec.Struct, frozen=True):
     restarts: int = 0
     task: str = "generate"
     takes_priority: bool = False  # requests may carry `priority`
+    slots: int = 0  # requests that it runs at a time; 0: not known
     max_model_len: int = 0
     last_token: float = 0.0  # Unix time of the last progress seen
     engine_version: str = ""

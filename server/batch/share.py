@@ -1,9 +1,9 @@
 """How many lines of batch work may be in flight at each engine: what interactive requests leave.
 
-Nobody there: as many as keep the engine full, found by trying (twice as many while nothing waits, a part of that when
-something does). While interactive requests come: `share` of that, less where their first tokens take longer than they did
-on an idle engine. From an interactive request's arrival to its first token no new line goes out beside those that run.
-One line may always be in flight, so that batch work goes on however busy an engine is.
+Nobody there: as many as keep the engine full, found by trying: more while nothing waits in it, less by what waits. While
+interactive requests come: `share` of that, and less where their first tokens take longer than they did on an idle engine.
+From an interactive request's arrival to its first token no new line goes out beside those that run. One line may always be
+in flight, so that batch work goes on however busy an engine is.
 
 The figures are the whole engine's, so several gateway workers that follow them come to an agreement; what is fixed by the
 configuration is divided by their number.
@@ -20,12 +20,14 @@ from statistics import median
 
 from server.settings import Batch
 
-CALM = 10.0  # seconds without an interactive request, after which an engine counts as free
+CALM = 30.0  # seconds without an interactive request, after which an engine counts as free
 FIRST = 32.0  # lines in flight that an engine gets at first, and one that tells no figures for good
 MOST = 1024.0  # lines in flight at one engine where the configuration names no number; vLLM takes up to 1024 at a time
 KV_FULL = 0.9  # of the KV cache: beyond it vLLM soon throws running requests out, and their work away
-SLOW, FINE = 1.2, 1.1  # time to the first token over that of an idle engine: less batch work, more
+SLOW, AIM, FINE = 1.2, 1.15, 1.1  # time to the first token over that of an idle engine: less batch work; as it should be; more
 SAMPLES = 8  # first tokens between two such decisions
+ROOM = 0.94  # part of the requests that an engine runs at a time which may be batch lines: the next one finds a place
+STEEP, GENTLE = 1.5, 1.005  # growth between two looks: until something has waited, and then
 HELD = 0.2  # seconds that new lines wait for a first token where it is not known how long it takes
 
 
@@ -85,7 +87,9 @@ class Lane:
         fixed = None if settings.concurrency == "auto" else settings.concurrency / workers
         self.ceiling = MOST / workers if fixed is None else fixed
         self.full = min(FIRST / workers, self.ceiling) if fixed is None else fixed  # lines that keep the engine full, as far as known
-        self.steep = True  # nothing has waited yet: twice as many may be right
+        self.workers = workers
+        self.steep = True  # nothing has waited yet: many more may be right
+        self.waited = False  # something did, at the last look
         self.share = settings.share
         self.kept = 1.0  # part of the share that the times of first tokens leave
         self.inside = 0
@@ -144,6 +148,10 @@ class Lane:
 
     # Interactive requests.
 
+    def noticed(self, seconds_ago: float) -> None:
+        """Another gateway worker had an interactive request."""
+        self.asked = max(self.asked, self.clock() - seconds_ago)
+
     def began(self, size: int) -> None:
         """An interactive request of `size` bytes goes to the engine."""
         self.open += 1
@@ -170,10 +178,10 @@ class Lane:
         if len(self.ratios) >= SAMPLES:
             slower = median(self.ratios)
             self.ratios.clear()
-            if slower > SLOW:
-                self.kept = max(1 / max(1.0, self.full * self.share), self.kept * max(0.5, SLOW / slower))
+            if slower > SLOW:  # what the lines add grows with their number
+                self.kept = max(1 / max(1.0, self.full * self.share), self.kept * max(0.5, (AIM - 1) / (slower - 1)))
             elif slower < FINE:
-                self.kept = min(1.0, self.kept * 1.1)
+                self.kept = min(1.0, self.kept * 1.25)
 
     def ended(self) -> None:
         """It is over, or was given up."""
@@ -187,18 +195,30 @@ class Lane:
 
     # The engine.
 
-    def figures(self, now: Figures | None) -> None:
-        """What the engine says, every half second while there is batch work. None: it says nothing."""
-        if now is None:
-            return
-        if now.waiting > 0 or now.kv > KV_FULL:
-            # Not below what runs already: what waits may be the next lines, just sent, and the step that takes them.
+    def slots(self, most: int) -> None:
+        """The engine runs so many requests at a time: one that comes is to find a place."""
+        self.ceiling = min(self.ceiling, most * ROOM / self.workers)
+        self.full = min(self.full, self.ceiling)
+
+    def figures(self, now: Figures) -> None:
+        """What the engine says, every half second while there is batch work."""
+        used = self.inside >= int(0.9 * self.limit) and (self.kept == 1.0 or not self.busy)
+        if now.kv > KV_FULL:
             self.steep = False
-            if self.inside > 1:
-                self.full = max(1.0, min(self.full, float(self.inside)) * (0.8 if now.kv > KV_FULL or self.open else 0.95))
-        elif self.queue and self.inside >= int(self.limit * 0.9) and not self.busy:
-            self.full = min(self.ceiling, self.full * (1.5 if self.steep else 1.02) + 1)
+            self.full = max(1.0, 0.8 * min(self.full, self._behind()))
+        elif now.waiting > 0:
+            # What waits at one look only came a moment ago, or stepped aside for a first token.
+            if self.waited and self.inside > 1:
+                self.steep = False
+                self.full = max(1.0, ROOM * (min(self.full, self._behind()) - now.waiting / self.workers))
+        elif used:
+            self.full = min(self.ceiling, self.full * (STEEP if self.steep else GENTLE) + 0.1)
+        self.waited = now.waiting > 0
         self.wake()
+
+    def _behind(self) -> float:
+        """`full` that would allow what is in flight now."""
+        return max(1, self.inside) / (self.share * self.kept if self.busy else 1.0)
 
 
 def _kind(size: int) -> int:

@@ -10,6 +10,7 @@ a request's own `stream_options.include_usage` gives the same figures once, at t
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,8 @@ CPU_KV_CACHE = GIB
 SEQUENCES_ON_CPU = 256
 LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # the values that --max-lora-rank takes
 SMALL_MACHINE = 4  # cores
+SCHEDULER = "sllm_scheduler.scheduler"
+INSIDE = Path(__file__).parent / "inside"  # what the engine's own process imports of ours
 
 Flags = dict[str, Any]
 
@@ -50,6 +53,7 @@ class Parts:
 class Command:
     argv: tuple[str, ...]
     env: Mapping[str, str]
+    slots: int = 0  # requests that the engine runs at a time; 0: vLLM decides
 
 
 def command(parts: Parts, machine: Machine, environ: Mapping[str, str]) -> Command:
@@ -62,10 +66,15 @@ def command(parts: Parts, machine: Machine, environ: Mapping[str, str]) -> Comma
         **lora(parts),
         **memory(parts, machine),
         **sampling(parts, machine),
+        **stepping_aside(parts, machine),
         **engine_args(parts),
     }
     argv = (*machine.command, str(parts.checkpoint.path), *render(flags))
-    return Command(argv, {**environment(parts, machine), **environ})
+    env = {**environment(parts, machine), **environ}
+    if flags.get("scheduler-cls") == SCHEDULER:
+        env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(INSIDE), environ.get("PYTHONPATH", ""))))
+    slots = flags.get("max-num-seqs")
+    return Command(argv, env, slots if isinstance(slots, int) else 0)
 
 
 def task_of(parts: Parts) -> Task:
@@ -174,6 +183,14 @@ def sampling(parts: Parts, machine: Machine) -> Flags:
     after a proposal that it rejects at a temperature above 0. A request that names a temperature still gets it."""
     wrong = machine.kind == "cpu" and parts.model.speculative is not None and task_of(parts) == "generate"
     return {"override-generation-config": {"temperature": 0.0}} if wrong else {}
+
+
+def stepping_aside(parts: Parts, machine: Machine) -> Flags:
+    """Batch work left out of the steps that compute an interactive request's prompt (inside/sllm_scheduler.py).
+
+    Without a GPU only, where it was tested; elsewhere for those who name it in `engine_args`.
+    """
+    return {"scheduler-cls": SCHEDULER} if machine.kind == "cpu" and takes_priority(parts) else {}
 
 
 def cpu_cache(parts: Parts, machine: Machine) -> int:

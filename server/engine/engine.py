@@ -164,8 +164,8 @@ class Engine:
             await process.kill()
             return False, diagnose.Diagnosis(f"not ready after {timeout:.0f} s: raise `watchdog.start_timeout` if the model is large")
         length = facts.max_model_len or self.state.max_model_len
-        told = {"max_model_len": length, "engine_version": facts.version, "takes_priority": argv.takes_priority(parts)}
-        self._enter(Phase.READY, **told, last_token=time.time())
+        self._update(takes_priority=argv.takes_priority(parts), slots=command.slots)
+        self._enter(Phase.READY, max_model_len=length, engine_version=facts.version, last_token=time.time())
 
         def progressed() -> None:
             self._update(last_token=time.time())

@@ -75,7 +75,7 @@ class GatewayApp(FastAPI):
         self.inflight = InFlight()
         self.catalogue = Catalogue(settings)
         self.metrics = Metrics()
-        self.feed = Feed(settings, self.catalogue, self.metrics.registry)
+        self.feed = Feed(settings, self.catalogue, self.metrics.registry, state_path)
         self.access_log = AccessLog(write_log or _stderr) if settings.gateway.access_log else None
         self.kept = kept = open_kept(settings, self.metrics.registry, state_path)
         self.similar = similar = self._open_similar()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
+from contextlib import suppress
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge
 
@@ -22,8 +25,11 @@ _SAMPLE = re.compile(rb"^vllm:(num_requests_running|num_requests_waiting|kv_cach
 class Feed:
     """`share` is the Share that batch work of this gateway worker goes by."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue, registry: CollectorRegistry) -> None:
+    def __init__(self, settings: Settings, catalogue: Catalogue, registry: CollectorRegistry, state_path: Path | None = None) -> None:
+        """Workers tell each other of interactive requests beside `state_path`."""
         self.catalogue = catalogue
+        self.folder = state_path.parent if state_path is not None and settings.gateway.workers > 1 else None
+        self.told: dict[str, float] = {}
         self.share = Scavenger(settings.batch, self._engine_of, settings.gateway.workers)
         for engine in catalogue.engines.values():
             engine.lane = self.share.lane(engine.name)
@@ -47,10 +53,22 @@ class Feed:
     async def look(self) -> None:
         """Ask every engine that has batch work for its figures, and tell the metrics."""
         engines = [(e, e.lane) for e in self.catalogue.engines.values() if e.lane is not None]
+        if self.folder is not None:
+            for number, (engine, lane) in enumerate(engines):
+                self._notice(self.folder / f"interactive{number}", engine.name, lane)
         await asyncio.gather(*(_feed(engine, lane) for engine, lane in engines if lane.working and engine.ready))
         for engine, lane in engines:
             self._inside.labels(engine.name).set(lane.inside)
             self._limit.labels(engine.name).set(lane.limit)
+
+    def _notice(self, file: Path, engine: str, lane: Lane) -> None:
+        """A worker that had an interactive request since its last look touches the file; the others see when."""
+        with suppress(OSError):
+            if lane.open or lane.asked != self.told.get(engine, lane.asked):
+                file.touch()
+            elif lane.working and file.exists():
+                lane.noticed(max(0.0, time.time() - file.stat().st_mtime))
+        self.told[engine] = lane.asked
 
     def _engine_of(self, model: str) -> str:
         target = self.catalogue.targets.get(model)

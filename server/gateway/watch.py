@@ -85,6 +85,8 @@ class Watcher:
             engine.address = state.address
         engine.ready = state.phase is Phase.READY and engine.balancer is not None
         engine.takes_priority = state.takes_priority
+        if engine.lane is not None and state.slots:
+            engine.lane.slots(state.slots)
         engine.version, engine.weights = state.engine_version, state.weights
         engine.template, engine.adapters = state.template, state.adapters
         if self.origins is not None:
