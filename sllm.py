@@ -16,7 +16,7 @@ import typer
 from quantize.errors import QuantizeError
 from quantize.recipe import Recipe
 from server.errors import SLLMError
-from server.settings import Gateway, Settings, from_layers, layers, load
+from server.settings import Batch, Gateway, Settings, from_layers, layers, load
 from server.terminal.flags import ENGINE_FLAGS, WithEngineFlags, engine_args, fields_of, option, usage_error
 from server.terminal.output import print_error, print_json
 from server.terminal.output import version as installed_version
@@ -132,6 +132,92 @@ def gateway(
 
     settings = load(config, start.overrides(host=host, port=port, workers=workers, data_dir=data_dir))
     return start.run(start.over_upstreams(settings, upstream or [], model), as_json=json)
+
+
+@app.command(cls=WithEngineFlags)
+def batch(
+    ctx: typer.Context,
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="OpenAI batch lines; or JSON lines with prompt or messages, a text, CSV, Parquet.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Argument(metavar="OUT.jsonl", help="Results, one a line; what failed goes to OUT.errors.jsonl.", show_default=False),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="Run this for the job: folder, Hugging Face id, a model of the configuration. With --url: for lines that name none.",
+        ),
+    ] = None,
+    url: Annotated[str | None, typer.Option("--url", metavar="URL", help="Ask this OpenAI-compatible server instead.")] = None,
+    ray: Annotated[str | None, typer.Option("--ray", metavar="ADDRESS", help="Run the model on this Ray cluster (docs/scale.md).")] = None,
+    serve_as: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="What lines call the model. [default: its own name]", show_default=False)
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", metavar="TEXT", help='Made of each row of a table or text: "Translate: {text}".')
+    ] = None,
+    system: Annotated[str | None, typer.Option("--system", metavar="TEXT", help="System prompt of lines that are no batch lines.")] = None,
+    endpoint: Annotated[
+        str, typer.Option("--endpoint", metavar="PATH", help="Where lines go that are no batch lines.")
+    ] = "/v1/chat/completions",
+    fields: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="A field of requests that are no batch lines, e.g. max_tokens=256; repeatable."),
+    ] = None,
+    format: Annotated[
+        str | None, typer.Option("--format", metavar="NAME", help="openai, jsonl, text, csv or parquet. [default: by name and content]")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Check the input, run nothing.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on, and refuse to begin. [default: go on where OUT is this job's]")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew: what is in OUT is lost.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run the lines of OUT.errors.jsonl again.")] = False,
+    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Take answers from the cache and keep them there.")] = True,
+    concurrency: Annotated[int | None, option(Batch, "concurrency", metavar="N")] = None,
+    retries: Annotated[int | None, option(Batch, "retries", metavar="N")] = None,
+    api_key_env: Annotated[
+        str | None,
+        typer.Option("--api-key-env", metavar="NAME", help="Variable that holds the key for --url. [default: OPENAI_API_KEY, where set]"),
+    ] = None,
+    engine: Engine = None,
+    data_dir: DataDir = None,
+    config: Config = None,
+    json: Json = False,
+) -> int:
+    """Run a file of requests; the same command goes on where it was stopped. What follows -- goes to the engine."""
+    from server.offline import command
+    from server.offline.options import Options, body_fields, mode
+    from server.terminal import start
+
+    settings = load(config, start.overrides(data_dir=data_dir, engine=engine))
+    options = Options(
+        input=source,
+        out=out,
+        model=model,
+        url=url,
+        ray=ray,
+        serve_as=serve_as,
+        api_key_env=api_key_env,
+        prompt=prompt,
+        system=system,
+        endpoint=endpoint,
+        format=format,
+        defaults=body_fields(fields or []),
+        engine_args=engine_args(ctx.meta[ENGINE_FLAGS]),
+        concurrency=concurrency,
+        retries=retries,
+        cache=cache,
+        mode=mode(resume, restart),
+        retry_failed=retry_failed,
+        check=check,
+        configured=config is not None,
+        as_json=json,
+    )
+    return command.run_command(settings, options)
 
 
 @app.command()
