@@ -1,34 +1,26 @@
-"""The inputs that `sllm batch` takes: OpenAI batch lines, prompts, conversations, plain text, CSV and Parquet.
-
-An Input can be read any number of times, each time the same lines with the same numbers: for the check, the run, and a later run that
-goes on where this one stopped.
-"""
+"""The inputs that `sllm batch` takes, told apart: OpenAI batch lines, prompts, conversations, plain text, CSV and Parquet."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
-
-from server.batch.base import ENDPOINTS, BadLine, Line
-from server.batch.checking import Checked, Known, Survey, changed
+from server.batch.base import ENDPOINTS
+from server.batch.input import Format, Input, is_envelope
 from server.batch.lines import scan
-from server.batch.request import Limits, read_line
+from server.batch.request import Limits
 from server.batch.shape import Shape
-from server.batch.source import BOM, HEAD, Fingerprint, opened, unreadable, wrong_file
+from server.batch.source import BOM, HEAD, opened, unreadable
 from server.batch.tables import CsvTable, ParquetTable
 from server.batch.template import Template, named
 from server.errors import UsageError
 
-Format = Literal["openai", "jsonl", "text", "csv", "parquet"]
+__all__ = ["FORMATS", "Format", "Input", "open_input"]
+
 FORMATS: tuple[Format, ...] = ("openai", "jsonl", "text", "csv", "parquet")
-BLOCK = 2**20
 _suffixes: dict[str, Format] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -39,87 +31,6 @@ _suffixes: dict[str, Format] = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-
-See = Callable[[bytes], object]
-
-
-@dataclass(frozen=True)
-class Input:
-    """`format`: what the file is read as; `table`: its rows, where it has some."""
-
-    path: Path
-    format: Format
-    shape: Shape
-    table: CsvTable | ParquetTable | None = None
-
-    def __iter__(self) -> Iterator[Line | BadLine]:
-        """All lines from the first. Raises UsageError and InvalidRequest for the file as a whole, as `lines.scan` does."""
-        return self._lines(None)
-
-    def check(self, *, known: Known | None = None, first: int = 100, progress: Callable[[int], object] | None = None) -> Checked:
-        """Go through all lines once; as `lines.check`. `progress` gets a number of bytes; never more than there are."""
-        fingerprint = Fingerprint.of(self.path)
-        seen = 0
-
-        def see(data: bytes) -> None:
-            nonlocal seen
-            seen += len(data)
-
-        with Survey(self.shape.limits, known, first) as survey:
-            survey.run(self._lines(see), progress and (lambda: progress(min(seen, fingerprint.size))))
-            if not survey.total:
-                raise wrong_file("The file has a header and no row: write one row a request.", "empty_file")
-            digest = self._digest()
-            if what := fingerprint.change(self.path):
-                raise changed(what)
-            return survey.finish(lambda: self, digest, fingerprint)
-
-    def identity(self) -> bytes:
-        """What shapes the requests besides the file's bytes, as a digest: for the job that the results belong to."""
-        shape = self.shape
-        template = shape.template.text if shape.template else None
-        parts = [self.format, shape.url, shape.model, shape.system, template, sorted(shape.defaults.items())]
-        return hashlib.sha256(msgspec.json.encode(parts)).digest()
-
-    def _lines(self, see: See | None) -> Iterator[Line | BadLine]:
-        if self.table is not None:
-            return self._rows(self.table, see)
-        return self._text(see) if self.format == "text" else self._objects(see)
-
-    def _objects(self, see: See | None) -> Iterator[Line | BadLine]:
-        shape = self.shape
-        for number, raw in scan(self.path, shape.limits, unpack=True, see=see):
-            if isinstance(raw, BadLine):
-                yield raw
-                continue
-            if shape.template is not None:
-                yield shape.of_object(raw, number)
-                continue
-            line = read_line(raw, number, shape.limits, model=shape.model)
-            if isinstance(line, BadLine) and self.format == "jsonl" and line.code != "invalid_json_line" and not _is_envelope(raw):
-                line = shape.of_object(raw, number)
-            yield line
-
-    def _text(self, see: See | None) -> Iterator[Line | BadLine]:
-        for number, raw in scan(self.path, self.shape.limits, json=False, unpack=True, see=see):
-            yield raw if isinstance(raw, BadLine) else self.shape.of_text(raw.decode(), number)
-
-    def _rows(self, table: CsvTable | ParquetTable, see: See | None) -> Iterator[Line | BadLine]:
-        template = self.shape.template
-        columns = (*template.columns, "custom_id", "id") if template else ("messages", "custom_id", "id")
-        for found in table.rows(columns, see):
-            if isinstance(found, BadLine):
-                yield found
-            else:
-                number, row = found
-                yield self.shape.of_row(row, number) if template else self.shape.of_messages(row, number)
-
-    def _digest(self) -> bytes:
-        digest = hashlib.sha256()
-        with opened(self.path) as file:
-            while data := file.read(BLOCK):
-                digest.update(data)
-        return digest.digest()
 
 
 def open_input(
@@ -183,7 +94,7 @@ def _delimiter(path: Path) -> str | None:
 def _holds_requests(path: Path, limits: Limits) -> bool:
     """Whether the first line is an OpenAI batch line."""
     for _, raw in scan(path, limits, unpack=True):
-        return isinstance(raw, bytes) and _is_envelope(raw)
+        return isinstance(raw, bytes) and is_envelope(raw)
     return False
 
 
@@ -200,12 +111,3 @@ def _of_table(table: CsvTable | ParquetTable, template: Template | None) -> Temp
     raise UsageError(
         f'Which column is asked? Add e.g. --prompt "{{{texts[0] if texts else "text"}}}": the columns are {named(table.columns)}.'
     )
-
-
-def _is_envelope(raw: bytes) -> bool:
-    """Whether a line that is no good batch line was meant as one."""
-    try:
-        fields = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return "body" in fields or (bool({"method", "url"} & fields.keys()) and not {"prompt", "messages", "input"} & fields.keys())

@@ -166,7 +166,7 @@ class ParquetTable:
         with opened(self.path):
             pass
         try:
-            return self.parquet.ParquetFile(self.path, pre_buffer=False, memory_map=False)
+            return self.parquet.ParquetFile(self.path, pre_buffer=False, buffer_size=PIECE)
         except Exception as error:  # pyarrow.ArrowInvalid and its kin
             why = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
             raise wrong_file(f"The file is no Parquet that can be read ({why}): check the file, or name its kind with --format.") from None

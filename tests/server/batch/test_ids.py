@@ -43,14 +43,19 @@ def test_half_a_surrogate_pair_is_an_id_too():
     assert twice(ids) == [(2, 1)]
 
 
-def test_small_inputs_touch_no_disk_and_closing_removes_what_large_ones_wrote(tmp_path: Path):
-    small, large = Ids(folder=tmp_path), Ids(folder=tmp_path, bucket=24)
-    small.add("a", 1)
+def test_small_inputs_touch_no_disk(tmp_path: Path):
+    ids = Ids(folder=tmp_path)
+    ids.add("a", 1)
+    assert ids.file is None
+
+
+def test_what_large_inputs_write_has_no_name_that_could_be_left_behind(tmp_path: Path):
+    ids = Ids(folder=tmp_path, bucket=24)
+    ids.add("a", 1)
+    assert ids.file is not None
     assert not list(tmp_path.iterdir())
-    large.add("a", 1)
-    assert list(tmp_path.iterdir())
-    large.close()
-    assert not list(tmp_path.iterdir())
+    ids.close()
+    assert ids.file.closed
 
 
 def test_a_folder_that_cannot_be_written_says_what_to_do(tmp_path: Path):
