@@ -118,12 +118,13 @@ async def read(request: Request, form: Form, disk: Executor, silence: float, mos
     more are read and dropped.
     """
     loop = asyncio.get_running_loop()
-    async for data in _pieces(request, silence):
+    pieces = _pieces(request, silence)
+    async for data in pieces:
         try:
             await loop.run_in_executor(disk, form.feed, data)
         except (InvalidRequest, BodyTooLarge, OSError):
             with contextlib.suppress(Gone, RequestTimeout):
-                async for rest in _pieces(request, silence):
+                async for rest in pieces:
                     most_refused -= len(rest)
                     if most_refused < 0:
                         break

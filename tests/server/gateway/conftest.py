@@ -76,7 +76,7 @@ Gateways = Callable[..., AbstractAsyncContextManager[Running]]
 
 
 @pytest.fixture
-def gateway() -> Gateways:
+def gateway(tmp_path: Path) -> Gateways:
     """`async with gateway(engine, ...) as running`: one model `m` over `engine`, or any configuration. The cache is off."""
 
     @asynccontextmanager
@@ -85,6 +85,7 @@ def gateway() -> Gateways:
         if urls:
             configuration = {"models": [{"name": "m", "upstreams": urls}], **configuration}
         configuration = {"cache": {"store": "off"}, **configuration}
+        configuration["gateway"] = {"data_dir": str(tmp_path / "data"), **configuration.get("gateway", {})}
         log: list[bytes] = []
         app = create_app(parse(configuration), state, write_log=log.append)
         server = GatewayServer(app)
