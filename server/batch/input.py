@@ -15,12 +15,11 @@ from server.batch.checking import Checked, Known, Survey, changed
 from server.batch.lines import scan
 from server.batch.request import read_line
 from server.batch.shape import Shape
-from server.batch.source import Fingerprint, opened, wrong_file
+from server.batch.source import Fingerprint, See, opened, wrong_file
 from server.batch.tables import CsvTable, ParquetTable
 
 Format = Literal["openai", "jsonl", "text", "csv", "parquet"]
 BLOCK = 2**20
-See = Callable[[bytes], object]
 
 
 @dataclass(frozen=True)
@@ -37,22 +36,31 @@ class Input:
         return self._lines(None)
 
     def check(self, *, known: Known | None = None, first: int = 100, progress: Callable[[int], object] | None = None) -> Checked:
-        """Go through all lines once; as `lines.check`. `progress` gets a number of bytes; never more than there are."""
+        """Go through all lines once; as `lines.check`. `progress` gets a number of the file's bytes."""
         fingerprint = Fingerprint.of(self.path)
-        seen = 0
+        digest, seen = hashlib.sha256(), 0
 
-        def see(data: bytes) -> None:
+        def see(data: memoryview) -> None:
             nonlocal seen
             seen += len(data)
+            digest.update(data)
+
+        def at() -> int:
+            if isinstance(self.table, ParquetTable):
+                return fingerprint.size * survey.total // max(self.table.count, 1)
+            return seen
 
         with Survey(self.shape.limits, known, first) as survey:
-            survey.run(self._lines(see), progress and (lambda: progress(min(seen, fingerprint.size))))
+            survey.run(self._lines(see), progress and (lambda: progress(at())))
             if not survey.total:
                 raise wrong_file("The file has a header and no row: write one row a request.", "empty_file")
-            digest = self._digest()
+            if isinstance(self.table, ParquetTable):
+                with opened(self.path, see=see) as file:
+                    while file.read(BLOCK):
+                        pass
             if what := fingerprint.change(self.path):
                 raise changed(what)
-            return survey.finish(lambda: self, digest, fingerprint)
+            return survey.finish(lambda: self, digest.digest(), fingerprint)
 
     def identity(self) -> bytes:
         """What shapes the requests besides the file's bytes, as a digest: for the job that the results belong to."""
@@ -93,13 +101,6 @@ class Input:
             else:
                 number, row = found
                 yield self.shape.of_row(row, number) if template else self.shape.of_messages(row, number)
-
-    def _digest(self) -> bytes:
-        digest = hashlib.sha256()
-        with opened(self.path) as file:
-            while data := file.read(BLOCK):
-                digest.update(data)
-        return digest.digest()
 
 
 def is_envelope(raw: bytes) -> bool:

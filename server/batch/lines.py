@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from server.batch.base import ENDPOINTS, BadLine, Line
 from server.batch.checking import Checked, Known, Survey, changed
 from server.batch.request import Limits, not_utf8, read_line, too_long
-from server.batch.source import BOM, HEAD, Fingerprint, opened, refuse_foreign, refuse_other_json, unreadable, wrong_file
+from server.batch.source import BOM, HEAD, Fingerprint, See, opened, refuse_foreign, refuse_other_json, unreadable, wrong_file
 
 __all__ = ["Checked", "Fingerprint", "Limits", "check", "read_line", "read_lines", "scan"]
 
@@ -23,15 +23,15 @@ Path = str | os.PathLike[str]
 
 
 def scan(
-    path: Path, limits: Limits, *, json: bool = True, unpack: bool = False, see: Callable[[bytes], object] | None = None
+    path: Path, limits: Limits, *, json: bool = True, unpack: bool = False, see: See | None = None
 ) -> Iterator[tuple[int, bytes | BadLine]]:
     """Each line that is not blank with its number from 1, without its end and the file's BOM.
 
     A line that is too long or not UTF-8 is a BadLine. `json`: the lines must be JSON; `unpack`: the file may be gzip-compressed.
-    `see` gets all bytes in pieces. Raises UsageError for a file that cannot be read, InvalidRequest for one that is no text in
+    `see` gets all bytes of the file in pieces. Raises UsageError for a file that cannot be read, InvalidRequest for one that is no text in
     UTF-8, no JSON lines, or empty.
     """
-    with opened(path, unpack=unpack) as file:
+    with opened(path, unpack=unpack, see=see) as file:
         try:
             head = file.peek(HEAD)[:HEAD]
             refuse_foreign(head, json=json)
@@ -40,8 +40,6 @@ def scan(
             number, blank = 0, True
             while raw := file.readline(limits.max_line + 2):  # with \r\n
                 number += 1
-                if see is not None:
-                    see(raw)
                 ended = raw.endswith(b"\n")
                 line = raw.rstrip(b"\r\n") if ended else raw
                 if number == 1:
@@ -50,8 +48,6 @@ def scan(
                 while not ended and (piece := file.readline(PIECE)):
                     over = True
                     ended = piece.endswith(b"\n")
-                    if see is not None:
-                        see(piece)
                 if over:
                     blank = False
                     yield number, too_long(number, limits)
@@ -65,9 +61,7 @@ def scan(
         raise wrong_file(f"The file {what}: write one request a line.", "empty_file")
 
 
-def read_lines(
-    path: Path, limits: Limits, *, endpoint: str | None = None, see: Callable[[bytes], object] | None = None
-) -> Iterator[Line | BadLine]:
+def read_lines(path: Path, limits: Limits, *, endpoint: str | None = None, see: See | None = None) -> Iterator[Line | BadLine]:
     """The requests of a file, in its order. `endpoint`: the url that each must have; None: any of ENDPOINTS. Raises as `scan`."""
     urls = ENDPOINTS if endpoint is None else (endpoint,)
     for number, raw in scan(path, limits, see=see):
@@ -90,7 +84,7 @@ def check(
     """
     digest, read = hashlib.sha256(), 0
 
-    def see(data: bytes) -> None:
+    def see(data: memoryview) -> None:
         nonlocal read
         read += len(data)
         digest.update(data)

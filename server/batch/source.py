@@ -7,6 +7,7 @@ import io
 import os
 import re
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ HEAD = 4096  # bytes that say what a file is
 BUFFER = 2**20
 BOM = b"\xef\xbb\xbf"
 GZIP = b"\x1f\x8b"
+
+See = Callable[[memoryview], object]
 _packed = {
     GZIP: ("gzip-compressed", "unpack it with gunzip"),
     b"\x28\xb5\x2f\xfd": ("Zstandard-compressed", "unpack it with unzstd"),
@@ -62,8 +65,8 @@ class Fingerprint:
         return "was replaced by another file" if now.inode != self.inode else "was changed"
 
 
-def opened(path: str | os.PathLike[str], *, unpack: bool = False) -> io.BufferedReader:
-    """The file for reading; `unpack`: what is in it where it is gzip-compressed.
+def opened(path: str | os.PathLike[str], *, unpack: bool = False, see: See | None = None) -> io.BufferedReader:
+    """The file for reading; `unpack`: what is in it where it is gzip-compressed. `see` gets the bytes as they come from the disk.
 
     Raises UsageError where there is none, or none that can be read twice.
     """
@@ -71,7 +74,7 @@ def opened(path: str | os.PathLike[str], *, unpack: bool = False) -> io.Buffered
         if not stat.S_ISREG(os.stat(path).st_mode):
             what = "is a folder" if Path(path).is_dir() else "is no ordinary file, and a batch is read more than once"
             raise UsageError(f"{path} {what}: name a file.")
-        file: io.BufferedReader = io.BufferedReader(io.FileIO(path), BUFFER)
+        file: io.BufferedReader = io.BufferedReader(_Seen(path, see), BUFFER)
     except FileNotFoundError:
         raise UsageError(f"There is no file {path}: check its name.") from None
     except (OSError, ValueError) as error:  # a name with a zero byte
@@ -79,6 +82,18 @@ def opened(path: str | os.PathLike[str], *, unpack: bool = False) -> io.Buffered
     if unpack and file.peek(2)[:2] == GZIP:
         return io.BufferedReader(_Unpacked(file), BUFFER)
     return file
+
+
+class _Seen(io.FileIO):
+    def __init__(self, path: str | os.PathLike[str], see: See | None) -> None:
+        super().__init__(path)
+        self.see = see
+
+    def readinto(self, buffer: Any) -> int:
+        count = super().readinto(buffer) or 0
+        if self.see is not None:
+            self.see(memoryview(buffer)[:count])
+        return count
 
 
 class _Unpacked(io.RawIOBase):

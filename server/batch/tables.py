@@ -6,12 +6,12 @@ import csv
 import importlib
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from server.batch.base import BadLine
 from server.batch.request import Limits, not_utf8, too_long
-from server.batch.source import BOM, HEAD, opened, refuse_foreign, unreadable, wrong_file
+from server.batch.source import BOM, HEAD, See, opened, refuse_foreign, unreadable, wrong_file
 from server.batch.template import named
 from server.errors import UsageError
 
@@ -45,9 +45,7 @@ class CsvTable:
         if len(set(self.columns)) < len(self.columns):
             raise wrong_file(f"Two columns of the header have one name: the columns are {named(self.columns)}.")
 
-    def rows(
-        self, columns: Iterable[str] | None = None, see: Callable[[bytes], object] | None = None
-    ) -> Iterator[tuple[int, Row] | BadLine]:
+    def rows(self, columns: Iterable[str] | None = None, see: See | None = None) -> Iterator[tuple[int, Row] | BadLine]:
         """Each row with the number of the line on which it starts. A row that is shorter than the header lacks the last columns."""
         rows = self._parsed(see)
         next(rows, None)
@@ -62,9 +60,9 @@ class CsvTable:
             else:
                 yield number, dict(zip(self.columns, cells, strict=False))
 
-    def _parsed(self, see: Callable[[bytes], object] | None = None) -> Iterator[tuple[int, list[str]] | BadLine]:
-        with opened(self.path, unpack=True) as file:
-            lines = _Lines(file, self.limits, see)
+    def _parsed(self, see: See | None = None) -> Iterator[tuple[int, list[str]] | BadLine]:
+        with opened(self.path, unpack=True, see=see) as file:
+            lines = _Lines(file, self.limits)
             reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
             while True:
                 number = lines.number + 1
@@ -99,10 +97,9 @@ class _TooLong(Exception):
 class _Lines:
     """Lines of a file for csv.reader, which goes on after one that raised. Bytes that are not UTF-8 become lone surrogates."""
 
-    def __init__(self, file: Any, limits: Limits, see: Callable[[bytes], object] | None) -> None:
+    def __init__(self, file: Any, limits: Limits) -> None:
         self.file = file
         self.most = limits.max_line
-        self.see = see
         self.number = 0
 
     def __iter__(self) -> _Lines:
@@ -113,18 +110,12 @@ class _Lines:
         if not raw:
             raise StopIteration
         self.number += 1
-        self._seen(raw)
         if len(raw) == self.most + 2 and not raw.endswith(b"\n"):
             while piece := self.file.readline(PIECE):
-                self._seen(piece)
                 if piece.endswith(b"\n"):
                     break
             raise _TooLong
         return (raw.removeprefix(BOM) if self.number == 1 else raw).decode("utf-8", "surrogateescape")
-
-    def _seen(self, data: bytes) -> None:
-        if self.see is not None:
-            self.see(data)
 
 
 class ParquetTable:
@@ -138,11 +129,10 @@ class ParquetTable:
             raise UsageError("Parquet files need pyarrow: pip install pyarrow, or give the rows as CSV or JSON lines.") from None
         with self._open() as file:
             self.columns = tuple(file.schema_arrow.names)
+            self.count: int = file.metadata.num_rows
 
-    def rows(
-        self, columns: Iterable[str] | None = None, see: Callable[[bytes], object] | None = None
-    ) -> Iterator[tuple[int, Row] | BadLine]:
-        """Each row, with these columns only (None: all)."""
+    def rows(self, columns: Iterable[str] | None = None, see: See | None = None) -> Iterator[tuple[int, Row] | BadLine]:
+        """Each row, with these columns only (None: all). `see` is not called: a Parquet file is not read from its start to its end."""
         wanted = None if columns is None else [name for name in self.columns if name in set(columns)]
         number = 0
         with self._open() as file:

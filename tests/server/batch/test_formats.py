@@ -208,11 +208,15 @@ def test_a_check_asks_whether_models_are_served(tmp_path: Path):
 
 
 def test_a_check_tells_progress_up_to_the_files_size(tmp_path: Path):
-    told: list[int] = []
-    path = write(tmp_path, "in.txt.gz", gzip.compress(b"text\n" * 5000))
-    open_input(path, model="m").check(progress=told.append)
-    assert len(told) == 4
-    assert max(told) <= path.stat().st_size
+    pyarrow = pytest.importorskip("pyarrow")
+    table = tmp_path / "in.parquet"
+    pytest.importorskip("pyarrow.parquet").write_table(pyarrow.table({"prompt": ["text"] * 5000}), table)
+    for path in (write(tmp_path, "in.txt.gz", gzip.compress(b"text\n" * 5000)), write(tmp_path, "in.csv", b"text\n" * 5001), table):
+        told: list[int] = []
+        found = open_input(path, model="m").check(progress=told.append)
+        assert len(told) == 4
+        assert 0 < told[0] <= told[-1] <= found.size
+        assert found.digest == hashlib.sha256(path.read_bytes()).digest()
 
 
 def test_a_file_that_changes_during_its_check_is_refused(tmp_path: Path):

@@ -204,7 +204,7 @@ def test_progress_is_told_in_bytes(path: Path):
     found = checked(path, *(request(str(number)) for number in range(5000)), progress=told.append)
     assert len(told) == 4
     assert told == sorted(told)
-    assert 0 < told[0] < told[-1] <= found.size
+    assert 0 < told[0] <= told[-1] <= found.size
 
 
 def test_lines_read_again_are_the_same(path: Path):

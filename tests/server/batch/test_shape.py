@@ -149,7 +149,9 @@ def test_with_a_template_any_object_is_a_row_and_only_the_prompt_is_sent():
 
 
 _json = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
 )
 _shapes = st.sampled_from([CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES]).map(lambda url: Shape(url, "m"))
 

@@ -60,6 +60,19 @@ def test_a_gzip_file_reads_as_what_is_in_it_where_that_is_asked_for(tmp_path: Pa
         assert file.read(2) == b"\x1f\x8b"
 
 
+@pytest.mark.parametrize("unpack", [True, False])
+@pytest.mark.parametrize("size", [0, 10, 5_000_000])
+def test_who_looks_on_sees_the_bytes_of_the_file_once_each(tmp_path: Path, unpack: bool, size: int):
+    path = tmp_path / "in.gz"
+    path.write_bytes(gzip.compress(os.urandom(size)) if unpack else b"x\n" * size)
+    pieces: list[bytes] = []
+    with opened(path, unpack=unpack, see=lambda data: pieces.append(bytes(data))) as file:
+        file.peek(10)
+        while file.readline(1_000_000):
+            pass
+    assert b"".join(pieces) == path.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("head", "words"),
     [
