@@ -94,7 +94,7 @@ class Lane:
         self.kept = 1.0  # part of the share that the times of first tokens leave
         self.inside = 0
         self.queue: deque[asyncio.Future[None]] = deque()
-        self.asked = -CALM  # when the last interactive request came, or was still there
+        self.asked = float("-inf")  # when the last interactive request came, or was still there
         self.open = 0  # interactive requests in flight
         self.held_until = 0.0
         self.idle: dict[int, deque[float]] = {}  # seconds to the first token on an idle engine, by the size of the request

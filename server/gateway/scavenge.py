@@ -18,6 +18,7 @@ from server.settings import Settings
 
 EVERY = 0.5  # seconds between two looks at the engines, while there is batch work
 PATIENCE = 2.0
+NEVER = float("-inf")
 
 _SAMPLE = re.compile(rb"^vllm:(num_requests_running|num_requests_waiting|kv_cache_usage_perc)(?:\{[^\n]*\})? (\S+)", re.MULTILINE)
 
@@ -64,7 +65,7 @@ class Feed:
     def _notice(self, file: Path, engine: str, lane: Lane) -> None:
         """A worker that had an interactive request since its last look touches the file; the others see when."""
         with suppress(OSError):
-            if lane.open or lane.asked != self.told.get(engine, lane.asked):
+            if lane.open or lane.asked != self.told.get(engine, NEVER):
                 file.touch()
             elif lane.working and file.exists():
                 lane.noticed(max(0.0, time.time() - file.stat().st_mtime))
