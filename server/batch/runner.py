@@ -161,16 +161,17 @@ class Runner:
     async def _until_it_ends(self, line: Line) -> Result:
         """Cancelled where a stop comes first."""
         attempts = broken = 0
+        seen = self.answered.get(line.model, 0)
         while True:
             alone = broken >= BROKEN_TOGETHER
-            seen = self.answered.get(line.model, 0)
             answer = await (self._alone(line) if alone else self._together(line))
             if answer.broken:
                 broken += 1
             elif answer.status not in PASSING:
                 return Result(line, answer)
             # Where others of the model got through meanwhile, a 429 says nothing about this one.
-            attempts += answer.status != 429 or self.answered.get(line.model, 0) == seen
+            before, seen = seen, self.answered.get(line.model, 0)
+            attempts += answer.status != 429 or seen == before
             if attempts > self.retries or broken >= BROKEN_TOGETHER + BROKEN_ALONE:
                 return Result(line, answer)
             self._unless_stopped()
@@ -186,9 +187,10 @@ class Runner:
                 answer = await self._send(line)
             finally:
                 self.ward.leave()
-            if not answer.loading:
-                return answer
-            await self._look_again(line.model)
+            if answer is not None:
+                if not answer.loading:
+                    return answer
+                await self._look_again(line.model)
 
     async def _alone(self, line: Line) -> Answer:
         await self.ward.enter_alone()
@@ -196,15 +198,20 @@ class Runner:
             while True:
                 await self._held(line.model)
                 answer = await self._send(line)
-                if not answer.loading:
-                    return answer
-                await self._look_again(line.model)
+                if answer is not None:
+                    if not answer.loading:
+                        return answer
+                    await self._look_again(line.model)
         finally:
             self.ward.leave_alone()
 
-    async def _send(self, line: Line) -> Answer:
+    async def _send(self, line: Line) -> Answer | None:
+        """None: while it waited for its turn its model began to be waited for."""
         self._unless_stopped()
         await self.share.enter(line.model)
+        if line.model in self.holds:
+            self.share.leave(line.model)
+            return None
         task = _current()
         self.busy.add(task)
         try:

@@ -56,13 +56,14 @@ async def hosted(
     with rundir.private() as folder:
         up = Hosted(folder / "state.json", StackState(), asyncio.get_running_loop().create_future(), host)
         write_state(up.state_path, up.state)
+        ending = False
 
         def publish(state: EngineState) -> None:
             before = up.state.engines.get(state.model)
             up.state = StackState({**up.state.engines, state.model: state})
             with contextlib.suppress(OSError):  # a full disk must not end what runs
                 write_state(up.state_path, up.state)
-            if before is None or before.phase is not state.phase or before.detail != state.detail:
+            if not ending and (before is None or before.phase is not state.phase or before.detail != state.detail):
                 changed(up)
 
         gate = asyncio.Semaphore(1 if host.kind == "cuda" else host.cpus)
@@ -73,6 +74,7 @@ async def hosted(
         try:
             yield up
         finally:
+            ending = True
             await asyncio.gather(*(engine.stop(GRACE) for engine in engines))
             for task in running:
                 task.cancel()
