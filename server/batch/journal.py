@@ -79,7 +79,7 @@ class Journal:
         """Open both files and lock them for this process. Raises UsageError, StartError, DiskFull."""
         try:
             for ok, path in ((True, self.out), (False, self.errors)):
-                self.files[ok] = _File(path)
+                self.files[ok] = _File(path, stays_empty=ok)
         except BaseException:
             self._close()
             raise
@@ -190,7 +190,7 @@ class Journal:
             await asyncio.wait({self.waiting}, timeout=patience)
         if self.waiting is not None:
             self.waiting.cancel()
-            lost = sum(len(file.waiting) for file in self.files.values())
+            lost = sum(len(file.waiting) + file.half.count(b"\n") for file in self.files.values())
             for file in self.files.values():
                 file.drop_half()
             raise DiskFull(
@@ -203,14 +203,14 @@ class Journal:
 
 
 class _File:
-    """One of the two, locked. `waiting` has lines that are not written yet."""
+    """One of the two, locked. `waiting` has lines that are not written yet. Empty it is left behind if it `stays_empty` and was there."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, stays_empty: bool) -> None:
         self.path = path
         self.waiting: list[bytes] = []
         self.half = b""  # the rest of what a full disk took a part of
         self.synced = True
-        self.new = not path.exists()
+        self.goes_empty = not stays_empty or not path.exists()
         try:
             self.file: BinaryIO = open(path, "a+b", buffering=0)  # noqa: SIM115 as long as the journal
         except OSError as error:
@@ -222,7 +222,7 @@ class _File:
             raise UsageError(f"{path} is being written by another `sllm batch`: wait for it, or write to another file") from None
         except OSError:
             pass  # a file system without locks
-        self.size = os.fstat(self.file.fileno()).st_size  # up to the last whole write
+        self.size = os.fstat(self.file.fileno()).st_size  # when it was opened
 
     def mend(self, know: Callable[[bytes], bool]) -> None:
         """Show each line to `know`, and cut off what a kill or a power cut left half done. Raises UsageError."""
@@ -261,7 +261,6 @@ class _File:
             written = os.write(self.file.fileno(), data)
             self.synced = False
             data = self.half = data[written:]
-        self.size = -1
 
     def sync(self) -> None:
         if not self.synced:
@@ -301,7 +300,7 @@ class _File:
 
     def close(self) -> None:
         empty = os.fstat(self.file.fileno()).st_size == 0
-        if empty and self.new:
+        if empty and self.goes_empty:
             with contextlib.suppress(OSError):
                 self.path.unlink()
         self.file.close()
