@@ -245,7 +245,7 @@ def main(
     words: Annotated[int, typer.Option(help="Words of an interactive prompt.")] = 400,
     tokens: Annotated[int, typer.Option(help="Tokens of an interactive answer.")] = 64,
     seconds: Annotated[float, typer.Option(help="Length of a phase.")] = 60.0,
-    settle: Annotated[float, typer.Option(help="Seconds before a phase with a batch that are not measured.")] = 15.0,
+    settle: Annotated[float, typer.Option(help="Seconds before a phase with a batch that are not measured.")] = 25.0,
     number: Annotated[int, typer.Option("--rounds", min=1)] = 3,
     lines: Annotated[int, typer.Option(help="Lines of the batch.")] = 50_000,
     extra: Annotated[str, typer.Option(help="More of the server's configuration, as YAML.")] = "",

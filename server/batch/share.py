@@ -20,7 +20,7 @@ from statistics import median
 
 from server.settings import Batch
 
-CALM = 30.0  # seconds without an interactive request, after which an engine counts as free
+CALM = 15.0  # seconds without an interactive request, after which an engine counts as free
 FIRST = 32.0  # lines in flight that an engine gets at first, and one that tells no figures for good
 MOST = 1024.0  # lines in flight at one engine where the configuration names no number; vLLM takes up to 1024 at a time
 KV_FULL = 0.9  # of the KV cache: beyond it vLLM soon throws running requests out, and their work away

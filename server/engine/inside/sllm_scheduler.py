@@ -87,7 +87,7 @@ def _stepping_aside(base: Any) -> Any:
             running, queue = self.running, self.waiting
             if self.left_out >= LONGEST or not any(request.priority > 0 for request in running):
                 return False
-            comes = bool(queue) and _starts(queue.peek_request())
+            comes = bool(queue) and len(running) < getattr(self, self.limit_name) and _starts(queue.peek_request())
             if not comes and not any(r.priority <= 0 and r.num_computed_tokens < r.num_prompt_tokens for r in running):
                 return False
             return bool(self.kv_cache_manager.usage < FULL)

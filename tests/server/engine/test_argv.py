@@ -235,6 +235,27 @@ def test_the_share_of_the_gpu_is_given_or_the_users_own(parts: argv.Parts) -> No
     assert flags(replace(of(parts, gpu_memory_utilization=0.7), share=0.4), GPU)["--gpu-memory-utilization"] == "0.7"
 
 
+def test_batch_work_steps_aside_where_that_was_tested_and_requests_have_priorities(parts: argv.Parts) -> None:
+    assert flags(parts)["--scheduler-cls"] == "sllm_scheduler.scheduler"
+    assert "--scheduler-cls" not in flags(parts, GPU)
+    assert "--scheduler-cls" not in flags(of(parts, engine_args={"scheduling-policy": "fcfs"}))
+    assert "--scheduler-cls" not in flags(of(parts, engine_args={"scheduler-cls": None}))
+
+
+def test_the_engine_finds_our_scheduler_before_what_the_user_has_on_the_path(parts: argv.Parts) -> None:
+    assert argv.command(parts, CPU, {}).env["PYTHONPATH"] == str(argv.INSIDE)
+    assert argv.command(parts, CPU, {"PYTHONPATH": "/mine"}).env["PYTHONPATH"] == f"{argv.INSIDE}:/mine"
+    named = of(parts, engine_args={"scheduler-cls": argv.SCHEDULER})
+    assert argv.command(named, GPU, {}).env["PYTHONPATH"] == str(argv.INSIDE)
+    assert "PYTHONPATH" not in argv.command(parts, GPU, {}).env
+
+
+def test_the_requests_that_run_at_a_time_are_told_where_we_say_them(parts: argv.Parts) -> None:
+    assert argv.command(parts, CPU, {}).slots == 256
+    assert argv.command(of(parts, engine_args={"max_num_seqs": 32}), CPU, {}).slots == 32
+    assert argv.command(parts, GPU, {}).slots == 0
+
+
 def test_priorities_are_taken_unless_the_policy_is_another(parts: argv.Parts) -> None:
     assert argv.takes_priority(parts)
     assert not argv.takes_priority(of(parts, engine_args={"scheduling_policy": "fcfs"}))
