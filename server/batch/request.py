@@ -105,10 +105,13 @@ def _diagnosed(raw: bytes, number: int, urls: tuple[str, ...], model: str | None
         if name not in fields:
             return bad("missing_required_parameter", f"'{name}' is missing: write {EXAMPLE}.", name)
         if name != "body" and values[name] is None:
-            return bad("invalid_type", f"'{name}' must be a string, not {kind(fields[name])}.", name)
+            return bad("invalid_type", f'\'{name}\' must be a string, not {kind(fields[name])}: write "{name}": "...".', name)
     method, url = values["method"] or "", values["url"] or ""
     if method != "POST":
         return bad("invalid_method", f'\'method\' is {shown(method)}: write "method": "POST".', "method")
+    if url in ENDPOINTS and url not in urls:
+        here = " or ".join(urls)
+        return bad("invalid_url", f"'url' is {url}, and the batch is for {here}: write that, or make another batch for {url}.", "url")
     if url not in urls:
         return bad("invalid_url", f"'url' is {shown(url)}: write {_choice(url, urls)}.", "url")
     code, text, param = _body_problem(fields["body"], model)
