@@ -246,9 +246,9 @@ async def _read(reader: asyncio.StreamReader) -> Request:
 
 
 @contextmanager
-def scripted_in_thread(script: Script | None = None, unix: str | None = None) -> Iterator[Scripted]:
-    """A Scripted with an event loop and a thread of its own."""
-    engine = Scripted(script or json_answer(), unix)
+def scripted_in_thread(script: Script | None = None, unix: str | None = None, port: int = 0) -> Iterator[Scripted]:
+    """A Scripted with an event loop and a thread of its own. `port` 0: a free one."""
+    engine = Scripted(script or json_answer(), unix, port=port)
     started = threading.Event()
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.offline.command import opened
+from server.offline.command import examine, opened
 from server.offline.options import Options
 from server.offline.progress import Progress
 from server.offline.target import find
@@ -19,11 +19,10 @@ def run_check(settings: Settings, options: Options) -> int:
     target = find(settings, options)
     source = opened(settings, options, target)
     with Progress(source.path.stat().st_size) as progress:
-        progress.waits("checking the input")
-        checked = source.check(known=target.known, first=NAMED, progress=lambda seen: progress.show(seen, 0, 0))
+        checked, wrong = examine(source, target, NAMED, progress)
     good = checked.total - checked.errors_total
     if options.as_json:
-        wrong = [{"line": e.number, "custom_id": e.custom_id, "code": e.code, "message": e.message} for e in checked.errors]
+        errors = [{"line": e.number, "custom_id": e.custom_id, "code": e.code, "message": e.message} for e in checked.errors]
         said: dict[str, Any] = {
             "ok": not checked.errors_total,
             "file": str(source.path),
@@ -34,14 +33,14 @@ def run_check(settings: Settings, options: Options) -> int:
             "duplicates": checked.duplicates,
             "endpoints": checked.endpoints,
             "models": checked.models,
-            "errors": wrong,
+            "errors": errors,
         }
         print_json(said)
         return 1 if checked.errors_total else 0
-    for error in checked.errors:
-        print(error.message)
+    for line in wrong:
+        print(line)
     if checked.errors_total > len(checked.errors):
-        print(f"... and {checked.errors_total - len(checked.errors):,} more")
+        print(f"... and more: {checked.errors_total:,} lines cannot be run")
     print(f"{source.path} ({source.format}): {good:,} of {checked.total:,} lines can be run")
     for kind, counted in (("endpoint", checked.endpoints), ("model", checked.models)):
         for name, count in sorted(counted.items(), key=lambda item: -item[1])[:20]:

@@ -74,20 +74,30 @@ def job_of(checked: Checked, source: Input, target: Target) -> bytes:
 def look_through(source: Input, target: Target, out: Path) -> Checked:
     """All lines once, with a word about those that are wrong. Raises StartError where none can be run."""
     with Progress(source.path.stat().st_size) as progress:
-        progress.waits("checking the input")
-        checked = source.check(known=target.known, first=SHOWN, progress=lambda seen: progress.show(seen, 0, 0))
-        for line in checked.errors:
-            progress.say(said_of(line, target))
+        checked, said = examine(source, target, SHOWN, progress)
+        for line in said:
+            progress.say(line)
         if checked.errors_total:
-            more = f", these are the first {len(checked.errors)}" if checked.errors_total > len(checked.errors) else ""
-            progress.say(f"{checked.errors_total:,} of {checked.total:,} lines cannot be run{more}: they go to {errors_of(out)}")
+            progress.say(f"{checked.errors_total:,} of {checked.total:,} lines cannot be run: they go to {errors_of(out)}")
     if checked.errors_total == checked.total:
         raise StartError(f"no line of {source.path} can be run: see above; nothing was written")
     return checked
 
 
-def said_of(line: BadLine, target: Target) -> str:
-    return line.message
+def examine(source: Input, target: Target, first: int, progress: Progress) -> tuple[Checked, list[str]]:
+    """The check, and sentences about the `first` wrong lines; about models that are not served one for each."""
+    unknown: dict[str, None] = {}
+
+    def known(model: str, url: str) -> bool:
+        if target.known(model, url):
+            return True
+        if len(unknown) < first:
+            unknown[model] = None
+        return False
+
+    checked = source.check(known=known, first=first, progress=lambda seen: progress.show(seen, 0, 0))
+    said = [line.message for line in checked.errors if line.code != "model_not_found"]
+    return checked, [*said, *(f"{target.unknown(name)}." for name in unknown)]
 
 
 def _refuse_same(source: Path, out: Path) -> None:

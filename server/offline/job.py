@@ -108,7 +108,7 @@ class Job:
             text = f"Line {line.number}: its custom_id is that of an earlier line too: give each line its own."
             return BadLine(line.number, line.custom_id, "duplicate_custom_id", text)
         if not self.target.known(line.model, line.url):
-            return BadLine(line.number, line.custom_id, "model_not_found", f"Line {line.number}: {self.target.unknown(line.model)}.")
+            return BadLine(line.number, line.custom_id, "model_not_found", f"{self.target.unknown(line.model)}.")
         return line
 
     async def _watched(self, line: Line) -> Answer:

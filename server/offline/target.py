@@ -39,8 +39,8 @@ class Target:
         """Why a line with this model is not run."""
         shown = ", ".join(f"'{name}'" for name in self.names[:LISTED]) + (", ..." if len(self.names) > LISTED else "")
         if self.url is None:
-            return f"the model '{model}' is not run here, only {shown}: change the line, or give the model that name with --as"
-        return f"the model '{model}' is not served at {self.url}, only {shown}"
+            return f"The model '{model}' is not run here, only {shown}: change the lines, or give the model that name with --as"
+        return f"The model '{model}' is not served at {self.url}, only {shown}"
 
     def ready(self, models: Iterable[str]) -> Settings:
         """The settings for a job whose lines name `models`."""
