@@ -216,7 +216,7 @@ class Batch(Section):
 
     max_file: Size = Field(512 * 10**6, ge=1, description="Largest file that /v1/files takes.")
     max_lines: int = Field(50_000, ge=1, description="Most requests in one batch of /v1/batches.")
-    max_line: Size = Field(32 * 2**20, ge=1, description="Longest line of a batch file.")
+    max_line: Size = Field(32 * 10**6, ge=1, description="Longest line of a batch file.")
     keep_files: Duration | None = Field(None, gt=0, description="Files are deleted after this long, unless their upload says; none: never.")
     concurrency: int | Literal["auto"] = Field(
         "auto", description="Most lines in flight at one engine; auto: as many as keep it full, for all gateway workers together."
