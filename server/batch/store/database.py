@@ -3,6 +3,9 @@
 WAL with synchronous=FULL: what is committed survives SIGKILL and a power cut. Writing, checkpoints, opening and closing happen in
 turns (a lock beside the file), since two connections that write and checkpoint at one moment can damage a file up to SQLite
 3.51.2 (sqlite.org/wal.html, "the WAL-reset bug").
+
+The file is opened by nobody but SQLite: closing any other descriptor of it would drop the locks of this process's connections
+(sqlite.org/howtocorrupt.html, 2.2), and another process would then take the log away as if nobody used it.
 """
 
 from __future__ import annotations
@@ -76,7 +79,6 @@ class Database:
             self._connection = None
         if not self.create and not self.path.exists():
             raise FileNotFoundError(str(self.path))
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(self.path, timeout=5.0, isolation_level=None, check_same_thread=False)
         try:
             self._prepare(connection)

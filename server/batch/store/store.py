@@ -121,14 +121,10 @@ class Store:
                 with suppress(OSError):
                     if path.stat().st_ctime < old:
                         path.unlink()
-        for path in (self.path / "work").glob("*.sqlite"):
-            batch = self.state.batch(path.stem)
+        for name in {path.name.partition(".")[0] for path in (self.path / "work").iterdir()}:
+            batch = self.state.batch(name)
             if batch is None or batch.over:
-                self.drop_work(path.stem)
-        for path in (self.path / "work").glob("*.jsonl"):
-            batch = self.state.batch(path.stem)
-            if batch is not None and batch.over:
-                self.drop_work(path.stem)
+                self.drop_work(name)
 
     def close(self) -> None:
         self.state.close()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.batch.store.database import Database
+from server.batch.store.database import Database, turn
 from server.batch.store.records import Counts, Usage
 
 APPLICATION = 0x534C4D57  # "SLMW", SQLite's application_id
@@ -76,7 +76,7 @@ class Work:
             connection.execute("insert into counts values (?, 0, 0, 0, 0, 0, 0)", (sum(r.lines for r in ranges),))
         database.close()  # the last one to close it writes the log into the file and removes it
         aside.rename(path)
-        remove(aside)
+        aside.with_name(aside.name + ".turn").unlink(missing_ok=True)
 
     def claim(self, owner: str) -> Lease | None:
         """The first free range, from now on `owner`'s. None: there is none."""
@@ -138,9 +138,12 @@ class Work:
 
 
 def remove(path: Path) -> None:
-    """The file and what SQLite and we keep beside it."""
-    for end in ("-wal", "-shm", "-journal", "", ".turn"):
-        path.with_name(path.name + end).unlink(missing_ok=True)
+    """The file and what SQLite and we keep beside it. Nobody opens it meanwhile, and finds a part of it missing."""
+    lock = path.with_name(path.name + ".turn")
+    with turn(lock):
+        for end in ("", "-wal", "-shm", "-journal"):
+            path.with_name(path.name + end).unlink(missing_ok=True)
+        lock.unlink(missing_ok=True)
 
 
 def _tuple(found: Range) -> tuple[int, int, int, int]:
