@@ -19,7 +19,7 @@ ENGLISH_ORDER = 0.8  # its first word is one that English questions and orders b
 # Syllables, and the jamo that disguises are made of: conjoining, compatibility, extended, half-width.
 _HANGUL = re.compile("[\uac00-\ud7a3\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\ud7b0-\ud7ff\uffa0-\uffdc]")
 # letters of other scripts
-_OTHER = re.compile("(?![\uac00-\ud7a3\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\ud7b0-\ud7ff\uffa0-\uffdc])[^\\W\\d_]")
+_OTHER = re.compile("[^\\W\\d_\uac00-\ud7a3\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\ud7b0-\ud7ff\uffa0-\uffdc]")
 _LETTER = re.compile(r"[^\W\d_]")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]")
 # counts are bounded, so that no text costs more than its length

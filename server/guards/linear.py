@@ -53,7 +53,7 @@ class Rules:
         self._reads_before = any(e.before is not None for _, e in read_out)
         self._any = _compile(_candidates([e for _, e in read_out]), self.rules, TOGETHER) if rules else None
         self._before = {e.before: _compile(f"\\A(?:{e.before})", self.rules) for _, e in read_out if e.before is not None}
-        self._open = _openings([(rule, e) for rule, e in read_out])
+        self._open_here, self._open_behind = _openings(self.expressions, self.rules)
         self.reach = min(longest, max((e.longest for _, e in read_out), default=0)) + 1
 
     def find(self, text: str, start: int = 0, accept: Accept | None = None) -> Iterator[Hit]:
@@ -104,22 +104,14 @@ class Rules:
         """The first character from `start` on at which a match may still begin or change, whatever follows; else len(text)."""
         size = len(text)
         low = max(start, size - self.longest - 1)
-        if low >= size:
+        if low >= size or self._open_behind is None:
             return size
-        first = size
-        context = min(low, 1)
-        part = text[low - context :]
-        for reads_before, here, later in self._open:
-            found = here.search(part, context) if here is not None and not (reads_before and context) else None
-            if found is not None:
-                first = min(first, low - context + found.start())
-                if reads_before:
-                    continue
-            if reads_before:
-                found = later.search(part)
-                if found is not None:
-                    first = min(first, low - context + found.start() + 1)
-        return first
+        if low == 0:
+            if self._open_here is not None and self._open_here.search(text) is not None:
+                return 0
+            low = 1
+        found = self._open_behind.search(text[low - 1 :])
+        return low + found.start() if found is not None else size
 
 
 class Gate:
@@ -160,24 +152,16 @@ def _candidates(expressions: Sequence[Expression]) -> str:
     return "|".join(f"(?:{(e.before or '(?s:.)') if before else ''}(?:{e.whole}){_behind(e)})" for e in expressions)
 
 
-def _openings(read_out: Sequence[tuple[Rule, Expression]]) -> list[tuple[bool, Any, Any]]:
-    """For each condition on the character before: (whether there is one, expression of an opening here, of one behind such a character).
+def _openings(expressions: Sequence[Expression], rules: Sequence[Rule]) -> tuple[Any, Any]:
+    """(expression of an opening at the start of a text, of one further on, read with the character before it).
 
     No groups: RE2 finds the place of a whole match much faster than that of a part.
     """
-    by_condition: dict[tuple[str | None, bool], list[tuple[Rule, Expression]]] = {}
-    for rule, expression in read_out:
-        by_condition.setdefault((expression.before, expression.before_needed), []).append((rule, expression))
-    found = []
-    for (before, needed), members in by_condition.items():
-        rules = [rule for rule, _ in members]
-        prefixes = "|".join(f"(?:{e.prefixes})" for _, e in members)
-        if before is None:
-            found.append((False, _compile(f"(?:{prefixes})\\z", rules, TOGETHER), None))
-        else:
-            here = None if needed else _compile(f"\\A(?:{prefixes})\\z", rules, TOGETHER)
-            found.append((True, here, _compile(f"{before}(?:{prefixes})\\z", rules, TOGETHER)))
-    return found
+    first = [e for e in expressions if e.before is None or not e.before_needed]
+    starts = "|".join(f"(?:{e.prefixes})" for e in first)
+    behind = "|".join(f"{e.before or '(?s:.)'}(?:{e.prefixes})" for e in expressions)
+    here = _compile(f"\\A(?:{starts})\\z", rules, TOGETHER) if first else None
+    return here, _compile(f"(?:{behind})\\z", rules, TOGETHER) if expressions else None
 
 
 def _compile(expression: str | bytes, rules: Sequence[Rule], memory: int = MEMORY) -> Any:

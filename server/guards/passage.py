@@ -97,7 +97,10 @@ class Trail:
 
 async def ask_judges(guards: Sequence[Guard], pieces: Sequence[Piece], context: Context, trail: Trail) -> tuple[Guard, Judgement] | None:
     """What the first guard of the list says that wants the text blocked or made again. Judges run at the same time. Raises GuardFailed."""
-    judgements = await asyncio.gather(*(_ask(guard, pieces, context, trail) for guard in guards))
+    if len(guards) == 1:  # no task for one: the loop would go around once more
+        judgements = [await _ask(guards[0], pieces, context, trail)]
+    else:
+        judgements = await asyncio.gather(*(_ask(guard, pieces, context, trail) for guard in guards))
     for guard, judgement in zip(guards, judgements, strict=True):
         if judgement is not None and judgement.flagged and (judgement.action or guard.settings.action) in ("block", "reask"):
             return guard, judgement

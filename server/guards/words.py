@@ -50,7 +50,8 @@ class Words:
                 if form:
                     self._add(form)
                     most = max(most, len(form) * 2 + form.count(" ") * _MOST_SPACES)
-        self._first = re.compile(f"(?<![{_LETTER}])[{''.join(map(re.escape, self.root))}]") if self.root else None
+        # the letter before is looked at behind the first one: `re` finds a class by itself three times as fast
+        self._first = re.compile(f"[{''.join(map(re.escape, self.root))}](?<![{_LETTER}].)", re.DOTALL) if self.root else None
         self.reach = min(most, longest) + _LONGEST_PARTICLE + 1
 
     def _add(self, word: str) -> None:

@@ -76,6 +76,14 @@ def test_a_search_from_the_middle_sees_the_character_before(pattern: str, text: 
         assert next(iter(rules.find(text, start)), None) == first
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.lists(patterns, min_size=1, max_size=4), texts, st.integers(0, 12))
+def test_rules_together_are_alive_where_the_first_of_them_is(several: list[str], text: str, start: int) -> None:
+    singly = [rules for pattern in several if (rules := made(pattern)) is not None]
+    together = Rules([rules.rules[0] for rules in singly], 6)
+    assert together.alive(text, start) == min([rules.alive(text, start) for rules in singly], default=len(text))
+
+
 def test_nothing_is_alive_in_clean_text() -> None:
     rules = Rules([Rule(r"(?<!\d)01\d-\d{4}-\d{4}(?!\d)", "phone")])
     assert rules.alive("요금은 12,000원입니다. ") == len("요금은 12,000원입니다. ")

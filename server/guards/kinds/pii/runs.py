@@ -205,7 +205,7 @@ class Numbers:
     def find(self, text: str, start: int, before: Before, words: str) -> list[Hit]:
         """Hits from `start` on. Runs are read from a little before, so that what joins a number to the one before it is known."""
         found: list[Hit] = []
-        if not _ANY_WINDOW(text, max(start - MARGIN, 0)):
+        if _FIGURES.search(text) is None or not _ANY_WINDOW(text, max(start - MARGIN, 0)):
             return found
         for read in _readings(text, words):
             for hit in self._find(read, text, start, before):
