@@ -58,6 +58,8 @@ def _value(category: str, entropy: float) -> Check:
             return None
         if found["said"] and (sum(character.isdigit() for character in value) == 0 or len(value) < 6):
             return None
+        if found["loose"] and not _made_up(value):
+            return None
         if not found["quoted"] and value.isalpha() and (value.islower() or value.istitle() or value.isupper()) and entropy > 2.5:
             return None
         return Hit(begin, begin + len(value), category, 0.85)
@@ -66,12 +68,20 @@ def _value(category: str, entropy: float) -> Check:
 
 
 _VALUE = re.compile(
-    r"(?:(?P<sign>[\"'`]?\s{0,3}(?:=>|:=|==|=|:)\s{0,3})|(?P<said>\s{0,2}(?:is|was|는|은|가|이|->"
-    r"|→)?[\s:]{1,3}))(?:[\"'`](?P<quoted>[^\"'`\s]{4,256})|(?P<bare>[!-~]{4,256}))$"
+    r"(?:(?P<sign>[\"'`]?\s{0,3}(?:=>|:=|==|=|:)\s{0,3})|(?P<said>[ ]{0,2}(?:is|was|는|은|가|이|를|을|->"
+    r"|→)?[ :]{1,3})|(?P<loose>[\"'`)]?[ ]{0,2}(?:[-|\]\t\n→]|\.{3})[ ]{0,2}))"
+    r"(?:[\"'`](?P<quoted>[^\"'`\s]{4,256})|(?P<bare>[!-~]{4,256}))$"
 )
 
 
-_NEXT = re.compile(r"[&;,][A-Za-z_.-]{2,40}=")  # the next of key=value&key=value
+def _made_up(value: str) -> bool:
+    """Letters, figures, and signs or both cases: no word that might stand there."""
+    if len(value) < 6 or re.search("[0-9]", value) is None or re.search("[A-Za-z]", value) is None:
+        return False
+    return re.search(r"[!@#$%^&*~?]", value) is not None or value.lower() not in (value, value.swapcase())
+
+
+_NEXT = re.compile(r"[&;,][A-Za-z_.-]{1,40}=")  # the next of key=value&key=value
 
 
 def _entropy(value: str) -> float:
@@ -83,7 +93,8 @@ def _entropy(value: str) -> float:
 _B, _E = r"(?<![A-Za-z0-9_])", r"(?![A-Za-z0-9])"
 _W = "[A-Za-z0-9_-]"
 _SIGN = r"[\"'`]?[ \t]{0,3}(?:=>|:=|==|=|:)[ \t]{0,3}"
-_SAID = rf"(?:{_SIGN}|[ ]?(?:is|was|는|은|가|이|->)?[ :]{{1,3}})"
+_LOOSE = r"[\"'`)]?[ ]{0,2}(?:[-|\]\t\n→]|\.{3})[ ]{0,2}"  # of tables and forms: `password | x`, `[PW] x`
+_SAID = rf"(?:{_SIGN}|[ ]?(?:is|was|는|은|가|이|를|을|->)?[ :]{{1,3}}|{_LOOSE})"
 _ANY_VALUE = r"(?:[\"'`][^\"'`\s]{4,200}|[!-~]{4,200})"
 
 
@@ -139,13 +150,14 @@ TOKENS: Sequence[Token] = (
     ),
     Token(
         "aws_key",
-        rf"aws[a-z0-9_ .-]{{0,20}}(?:secret|key|token)[a-z_ -]{{0,16}}{_SIGN}[\"'`]?[A-Za-z0-9/+=]{{40,}}",
+        rf"aws[a-z0-9_ .-]{{0,20}}(?:secret|key|token)[a-z_ -]{{0,16}}{_SAID}[\"'`]?[A-Za-z0-9/+=]{{40,}}",
         _value("aws_key", 3.5),
         lead=LEAD,
     ),
     Token(
         "aws_key",
-        r"(?:AKIA|ASIA)[A-Z0-9]{16}[^A-Za-z0-9/+=]{1,4}(?:[A-Za-z_ ]{1,32}[^A-Za-z0-9/+]{1,4})?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])",
+        r"(?:AKIA|ASIA)[A-Z0-9]{16}(?:[^A-Za-z0-9/+=]{1,4}| ?/ )"
+        r"(?:[A-Za-z_ ]{1,32}[^A-Za-z0-9/+]{1,4})?[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])",
         lambda *seen: _aws_pair(*seen),
         ignore_case=False,
         lead=LEAD,
@@ -168,6 +180,7 @@ TOKENS: Sequence[Token] = (
         _value("password", 1.5),
         lead=LEAD,
     ),
+    Token("password", rf"(?<![A-Za-z])pass{_SIGN}{_ANY_VALUE}", lambda *seen: _pass(*seen), lead=LEAD),
     Token("password", rf"(?<![A-Za-z])(?:pwd|pw){_SAID}{_ANY_VALUE}", _value("password", 1.5), lead=LEAD),
     Token(
         "connection_string",
@@ -185,7 +198,9 @@ MARKERS = (
     r"|do[opr]_v1|shp(?:at|ca|pa|ss)_|key-|lin_api"
     r"|ntn_|hvs|dp\.pt|PMAK|AGE-SEC|pat[A-Za-z0-9]{14}|sbp_|tvly|ATATT|NRAK|glc_|sq0|figd_|pscale|eyJ|kakao|카카오|naver|네이버"
     r"|ncloud|aws|AccountKey"
-    r"|SharedAccess|bearer |basic |(?:key|secret|token|키|시크릿|토큰)(?:[_-]?(?:id|value))?[\"'`]?[ \t]{0,3}[=:]|pass|비밀번호|비번|패스워드|암호|pwd|pw|://"
+    r"|SharedAccess|(?:api|secret|access|client|private|auth|service)[ _-]?(?:key|token|secret)"
+    r"|api ?키|시크릿|인증 ?키|액세스 ?[키토]|서비스 ?키|토큰"
+    r"|bearer |basic |(?:key|secret|token|키|시크릿|토큰)(?:[_-]?(?:id|value))?[\"'`]?[ \t]{0,3}[=:]|pass|비밀번호|비번|패스워드|암호|pwd|pw|://"
 )
 
 
@@ -194,6 +209,15 @@ def _bearer(text: str, start: int, end: int, before: Before) -> Hit | None:
     if _entropy(value) < 3.2 or not any(character.isdigit() for character in value):
         return None
     return Hit(end - len(value), end, "bearer_token", 0.9)
+
+
+_any_password = _value("password", 1.5)
+
+
+def _pass(text: str, start: int, end: int, before: Before) -> Hit | None:
+    """`DB_PASS=`, but not `pass: 12/15`."""
+    hit = _any_password(text, start, end, before)
+    return hit if hit is not None and _made_up(text[hit.start : hit.end]) else None
 
 
 def _aws_pair(text: str, start: int, end: int, before: Before) -> Hit | None:
@@ -213,6 +237,7 @@ def _generic(text: str, start: int, end: int, before: Before) -> Hit | None:
     return hit if mixed and re.fullmatch(r"[\w\-./+=~:!@#$%^&*]+", value) is not None else None
 
 
+_KNOWN = re.compile(r"(?:gh[pousr]_|github_pat_|gl[a-z]{2,5}-|xox[abp]-|hf_|npm_)[A-Za-z0-9_-]{20,}$")
 _WEAK = ("password", "secret", "changeme", "example", "text")  # placeholders elsewhere, and often the real thing here
 
 
@@ -221,6 +246,8 @@ def _connection(text: str, start: int, end: int, before: Before) -> Hit | None:
     secret = re.search(r"://[^:]*:(.*?)@", found)
     if secret is None or (_PLACEHOLDER.search(secret[1]) is not None and secret[1].lower() not in _WEAK):
         return None
+    if _KNOWN.match(secret[1]) is not None:
+        return None  # found as what it is
     return Hit(start, start + len(found), "connection_string", 0.95)
 
 

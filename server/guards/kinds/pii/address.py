@@ -81,7 +81,7 @@ _ROMAN_UNIT = (
     r"(?:[0-9]{1,4}-(?:dong|ho)|(?:[Aa]pt|APT|[Uu]nit|[Rr]oom|[Rr]m|[Ss]uite|#)\.? ?#?[0-9]{1,4}(?:-[0-9]{1,4})?"
     r"|B?[0-9]{1,2}(?:F|/F|(?:st|nd|rd|th) [Ff]loor))"
 )
-_ROMAN_END = r"(?:,? (?:(?:Republic of|South) )?Korea)?(?:,? [0-9]{5})?(?![A-Za-z0-9-])"
+_ROMAN_END = r"(?:,? [0-9]{5})?(?:,? (?:(?:Republic of|South) )?Korea)?(?:,? [0-9]{5})?(?![A-Za-z0-9-])"
 ROMAN = (
     rf"(?<![A-Za-z0-9.-])(?:(?:{_ROMAN_UNIT},? ){{0,3}}[0-9]{{1,5}}(?:-[0-9]{{1,4}})?,? (?:{_ROMAN_STREET})(?:,? {_ROMAN_AREA}){{1,4}}"
     rf"|{_ROMAN_AREA}(?:,? {_ROMAN_AREA}){{0,2}},? (?:{_ROMAN_STREET}),? [0-9]{{1,5}}(?:-[0-9]{{1,4}})?(?:,? {_ROMAN_UNIT}){{0,3}})"

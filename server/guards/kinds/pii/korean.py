@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from server.guards.finders import Hit
 from server.guards.kinds.pii import checks, context
 from server.guards.kinds.pii.runs import Window
 
 _PLAIN = frozenset("- ./_~")  # what people put between the two halves
 _SHAPES = ((6, 7), (6, 1, 6), (2, 2, 2, 7), (2, 2, 2, 1, 6))
+_ENGLISH, _HANGUL = re.compile("[a-z]{2}"), re.compile("[가-힣]")
 _REGIONS = range(11, 29)  # of licences: 11 Seoul to 28 Gyeonggi north
 
 
@@ -42,16 +45,21 @@ def resident(window: Window) -> Hit | None:
 
 def _sure(window: Window) -> bool:
     digits, shape, before = window.digits, window.shape, window.lower
-    if context.labelled(before, context.RESIDENT):
+    if context.labelled(before, context.RESIDENT) or context.follows(window.after, context.RESIDENT):
         return True
-    if context.other(before) or context.named(before, context.CORPORATE):
+    if shape not in _SHAPES and shape != (13,) and not window.is_spread and not context.named(before, context.RESIDENT):
+        return False
+    typical = shape == (6, 7) and window.kinds <= {"-"}
+    if (context.other_number if typical else context.other)(before) or context.named(before, context.CORPORATE):
         return False
     if shape != (6, 7) and (context.labelled(before, context.ACCOUNT) or context.called_else(before, context.RESIDENT)):
         return False
-    if context.named(before, context.RESIDENT) or (checks.resident(digits) and not context.other_near(before)):
+    if shape == (13,) and digits[:3] == "880" and checks.ean13(digits):
+        return context.named(before, context.RESIDENT)  # Korea's barcodes begin so: without a word, one rather than who was born in 1988
+    if context.named(before, context.RESIDENT) or (checks.resident(digits) and (typical or not context.other_near(before))):
         return True
-    if shape == (6, 7) and window.kinds <= {"-"}:
-        return True
+    if typical:
+        return not (context.other(before) or context.called_a_thing(before, context.RESIDENT))
     if context.other_near(before) or not _lived(digits):
         return False
     if shape == (13,):
@@ -89,12 +97,13 @@ def business(window: Window) -> Hit | None:
     if len(window.digits) != 10:
         return None
     valid, before = checks.business(window.digits), window.lower
-    if context.labelled(before, context.BUSINESS):
+    if context.labelled(before, context.BUSINESS) or context.follows(window.after, context.BUSINESS):
         good = window.shape == (3, 2, 5) or (valid and window.is_alone)
     elif context.other(before):
         good = False
     elif window.shape == (3, 2, 5):
-        good = (valid and not window.kinds & set(",:")) or context.named(before, context.BUSINESS)
+        sure = valid and not window.kinds & set(",:") and not context.called_else(before, context.REGISTERED)
+        good = sure or context.named(before, context.BUSINESS)
     else:
         good = valid and window.is_alone and context.named(before, context.BUSINESS)
     if not good or window.is_cut_out or window.is_coded:
@@ -110,10 +119,14 @@ def licence(window: Window) -> Hit | None:
     if len(window.digits) != 12 or int(window.digits[:2]) not in _REGIONS or window.is_cut_out:
         return None
     if window.shape == (2, 2, 6, 2):
-        good = not context.other(window.lower) and not context.called_else(window.lower, context.LICENCE)
+        before = window.lower
+        good = not context.other(before) and not context.called_else(before, context.LICENCE)
         good = good and not window.is_coded and not window.kinds & set(",:")
+        if good and _ENGLISH.search(before) is not None and _HANGUL.search(before) is None:  # numbers of drawings are so, too
+            good = context.named(before, context.LICENCE)
     else:
-        good = window.is_alone and context.named(window.lower, context.LICENCE)
+        said = context.named(window.lower, context.LICENCE) or context.follows(window.after, context.LICENCE)
+        good = window.is_alone and said
     return Hit(window.start, window.end, "drivers_license", 0.94) if good else None
 
 
@@ -137,8 +150,9 @@ def account(window: Window) -> Hit | None:
         return None  # 2024-01-01-...
     if context.called_else(before, context.ACCOUNT):
         return None
+    follows = context.ACCOUNT_AFTER.search(window.after) is not None or context.follows(window.after, context.ACCOUNT)
     near = context.labelled(before, context.ACCOUNT) or context.named(before[-30:], context.ACCOUNT)
-    if not near and context.ACCOUNT_AFTER.search(window.after) is None:
+    if not near and not follows:
         return None
     if not near and len(shape) == 1 and len(digits) not in (11, 12, 13, 14):
         return None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from server.guards.finders import Hit
 from server.guards.kinds.pii import checks, context
 from server.guards.kinds.pii.runs import Window
 
+_HANGUL = re.compile("[가-힣]")
 _CARD_SHAPES = ((4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3))
 
 
@@ -17,7 +19,8 @@ def card(window: Window) -> Hit | None:
     if not 14 <= len(digits) <= 19 or window.has_leet > 4 or window.is_cut_out or window.is_coded:
         return None
     labelled = context.labelled(before, context.CARD)
-    if not labelled and context.other(before):
+    other = context.other_number if shape in _CARD_SHAPES else context.other
+    if not labelled and (other(before) or context.called_else(before, context.CARD)):
         return None
     if not checks.card(digits):
         typed = labelled and shape == (4, 4, 4, 4) and digits[0] in "345692" and not window.kinds & set(",:")
@@ -53,12 +56,13 @@ def us_ssn(window: Window) -> Hit | None:
     """078-05-1120; other separators need the label."""
     if len(window.digits) != 9 or window.is_cut_out or window.is_coded:
         return None
-    named = context.named(window.lower, context.SSN)
+    before = window.lower
+    named = context.named(before, context.SSN) and not context.labelled(before, context.PASSPORT)
     itin = named and window.digits[0] == "9" and window.digits[3] in "56789"
     if not checks.ssn(window.digits) and not itin:
         return None
     if window.shape == (3, 2, 4) and window.kinds == {"-"}:
-        good = not context.other(window.lower)
+        good = named or not (context.other(before) or context.called_else(before, context.SSN) or _HANGUL.search(before[-12:]))
     else:
         good = named and window.shape in ((3, 2, 4), (9,))
     return Hit(window.start, window.end, "us_ssn", 0.87) if good else None

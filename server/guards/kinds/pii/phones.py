@@ -19,8 +19,9 @@ _SERVICE = {
 _CODES = re.compile(  # country codes of ITU E.164
     r"1|7|2(?:0|7|[1-69]\d)|3(?:[0-469]|[578]\d)|4(?:[013-9]|2\d)|5(?:[1-8]|[09]\d)|6(?:[0-6]|[789]\d)|8(?:[1246]|[058]\d)|9(?:[0-58]|[679]\d)"
 )
+_HANGUL = re.compile("[가-힣]")
 _LOUD = frozenset(",:")  # separators of other things
-_CODE = frozenset("|[]{}?\\")  # of expressions: (\\+82|0)1[016789]
+_ABROAD = frozenset("-. ()/_~\n")  # what separates in +82 10-1234-5678; (\\+82|0)1[016789] and + 12 = 48 are none
 _ODD = re.compile(r"[%원$€£¥₩]")
 
 
@@ -31,7 +32,7 @@ def phone(window: Window) -> Hit | None:
 
 def _score(window: Window) -> float:
     digits = window.digits
-    if window.has_leet > 5 or (window.plus and window.kinds & _CODE):
+    if window.has_leet > 5 or (window.plus and not window.kinds <= _ABROAD):
         return 0.0
     if digits.startswith("01"):
         return _mobile(window)
@@ -61,7 +62,7 @@ def _mobile(window: Window) -> float:
     before = window.lower
     if context.labelled(before, context.PHONE):
         return 0.96
-    if context.other(before):
+    if context.other_number(before):
         return 0.0
     if shape in ((3, 4, 4), (3, 3, 4), (3, 8), (3, 7), (7, 4)):
         return 0.96 if window.kinds - _LOUD or not context.other_near(before) else 0.0
@@ -79,10 +80,12 @@ def _land_line(window: Window) -> float:
     if area is None:
         return _labelled(window)
     rest = len(digits) - area.end()
-    if not 7 <= rest <= 8 or window.is_cut_out or window.is_coded or context.other(before):
+    if not 7 <= rest <= 8 or window.is_cut_out or window.is_coded or context.other_number(before):
         return 0.0
     if shape in ((area.end(), 3, 4), (area.end(), 4, 4)):
         if window.kinds & _LOUD and not context.named(before, context.PHONE):
+            return 0.0
+        if window.kinds == {"."} and context.called_else(before, context.PHONE):
             return 0.0
         return 0.94 if digits[area.end()] != "0" or context.named(before, context.PHONE) else 0.0
     if window.is_alone and context.named(before, context.PHONE):
@@ -138,16 +141,24 @@ def _american(window: Window) -> float:
         digits, shape = digits[1:], shape[1:]
     if shape != (3, 3, 4) or digits[0] in "01" or digits[3] in "01" or window.is_cut_out or window.is_coded:
         return 0.0
-    if context.other(window.lower) or _ODD.search(window.after[:2]):
+    before = window.lower
+    if context.other(before) or context.called_else(before, context.PHONE) or _ODD.search(window.after[:2]):
+        return 0.0
+    if window.kinds == {"."} and _HANGUL.search(before[-12:]) is not None and not context.named(before, context.PHONE):
         return 0.0
     if window.kinds <= {"-", ".", ")"} or (window.kinds <= {" ", "-", ")", "/"} and window.kinds != {" "}):
-        return 0.88 if not (window.kinds == {"."} and context.other_near(window.lower)) else 0.0
-    return 0.85 if context.named(window.lower, context.PHONE) and not window.kinds & _LOUD else 0.0
+        return 0.88 if not (window.kinds == {"."} and context.other_near(before)) else 0.0
+    return 0.85 if context.named(before, context.PHONE) and not window.kinds & _LOUD else 0.0
 
 
 def _labelled(window: Window) -> float:
     """Any number that is called one: `phone: 07700 900123`."""
-    if not 9 <= len(window.digits) <= 13 or window.kinds & _LOUD or window.is_cut_out or not window.is_alone:
+    if (
+        not 9 <= len(window.digits) <= (13 if window.digits.startswith("00") else 12)
+        or window.kinds & _LOUD
+        or window.is_cut_out
+        or not window.is_alone
+    ):
         return 0.0
     if window.shape in ((4, 2, 2), (3, 2, 5)) or window.year_like or _ODD.search(window.after[:2]):
         return 0.0

@@ -77,6 +77,9 @@ _FILES = frozenset(
         "exe",
     ]
 )
+_MAIL_ENDINGS = frozenset(
+    ["com", "net", "org", "kr", "io", "co", "edu", "gov", "jp", "cn", "uk", "de", "fr", "eu", "us", "info", "biz", "me"]
+)
 _AT = r"(?: ?@ ?| ?[\[({<] ?(?:@|at|골뱅이|앳) ?[\])}>] ?| ?(?:골뱅이|앳) ?)"
 _DOT = r"(?: ?\.| ?[\[({] ?(?:\.|dot|점|닷) ?[\])}] ?| (?:dot|점|닷) |점|닷)"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,40}[a-z0-9])?"
@@ -130,7 +133,9 @@ def _email(text: str, start: int, end: int, before: Before) -> Hit | None:
         end -= len(found[2])
     last = re.search(r"[A-Za-z]+$", text[start:end])
     ending = last[0].lower() if last is not None else ""
-    local = text[start:end].partition("@")[0]
+    local, _, domain = text[start:end].partition("@")
+    if local[-1:] == " " and domain[:1] != " " and ending not in _MAIL_ENDINGS:
+        return None  # a name of a program or a person: `@click @app.get`
     if ending in _FILES or (local.lower() == "git" and text[end : end + 1] == ":") or _USERINFO.search(before(start)) is not None:
         return None
     return Hit(start, end, "email", 0.97)
@@ -149,8 +154,9 @@ _IP = context.words(
     "아이피|서버|접속|호스트|주소|차단|방화벽|로그인|클라이언트|게이트웨이|출발지|목적지",
     "ip|ipv4|host|server|address|login|client|from|block|ping|ssh|gateway|dns|firewall|remote|source",
 )
+_ANY_VERSION = re.compile(r"버전|펌웨어|빌드|(?<![a-z])(?:versions?|firmware|build|release)(?![a-z])")
 _NETWORK = re.compile(r"/[0-9]")
-_SAYS_IP = re.compile(r"아이피|서버|접속|호스트|(?<![a-z])(?:ip|ipv4|host|server|address|login|ssh|ping|gateway|dns)(?![a-z])")
+_SAYS_IP = re.compile(r"아이피|서버|접속|호스트|(?<![a-z])(?:ip|ipv4|host|server|address|ssh|ping|gateway|dns)(?![a-z])")
 _UPGRADE = re.compile(r"업그레이드|다운그레이드|업데이트|(?<![a-z])(?:up|down)grad(?:ed?|ing)|updat(?:ed?|ing)|bump|migrat|install")
 _VERSION_AFTER = re.compile(r" ?(?:이상|이하|미만|버전|릴리스|빌드|version|or (?:later|newer|above|higher)|and (?:later|newer|above))")
 _VERSION = re.compile(
@@ -173,6 +179,10 @@ def _ipv4(text: str, start: int, end: int, before: Before) -> Hit | None:
     version = _VERSION.search(words)
     if version is not None and _SAYS_IP.search(words, version.start()) is None:  # what is said last counts: driver update server
         return None
+    if max(octets) < 40:
+        version = _ANY_VERSION.search(words)
+        if version is not None and _SAYS_IP.search(words, version.start()) is None:
+            return None
     if max(octets) < 40 and (_UPGRADE.search(words) is not None or not context.named(words, _IP)):
         return None
     return Hit(start, end, "ip", 0.9)
@@ -220,7 +230,10 @@ def _crypto(text: str, start: int, end: int, before: Before) -> Hit | None:
 
 # --- passports and other papers
 
-PASSPORT = r"(?<![A-Za-z0-9])(?:[A-Z]{1,2}[ -]?[0-9]{6,8}|[A-Z](?: [0-9]){8}|[A-Z][ -]?[0-9]{3}[ -]?[A-Z][ -]?[0-9]{4})(?![A-Za-z0-9])"
+PASSPORT = (
+    r"(?<![A-Za-z0-9])(?:[A-Z]{1,2}[ -]?[0-9]{6,8}|[A-Z](?: [0-9]){3} [A-Z0-9](?: [0-9]){4}"
+    r"|[A-Z][ -]?[0-9]{3}[ -]?[A-Z][ -]?[0-9]{4})(?![A-Za-z0-9])"
+)
 _PASSPORT_AFTER = re.compile(r"^[^\n]{0,8}(?:여권|passport)")
 
 
@@ -238,7 +251,11 @@ PLATE = (
 
 
 def _labelled(category: str, label: context.Label) -> Check:
-    return lambda text, start, end, before: Hit(start, end, category, 0.85) if context.named(before(start).lower(), label) else None
+    def check(text: str, start: int, end: int, before: Before) -> Hit | None:
+        said = context.named(before(start).lower(), label) or context.follows(text[end : end + 16].lower(), label)
+        return Hit(start, end, category, 0.85) if said else None
+
+    return check
 
 
 _PAN = context.words("인도", "pan|india|indian|income tax|tax")
@@ -247,7 +264,7 @@ _NIF = context.words("스페인", "dni|nif|nie|spain|spanish")
 ON_PLAIN: Sequence[Token] = (
     Token("email", EMAIL, _email, after=1),
     Token("email", EMAIL_SPOKEN, _email_spoken),
-    Token("vehicle_plate", PLATE, _labelled("vehicle_plate", context.PLATE)),
+    Token("vehicle_plate", PLATE, _labelled("vehicle_plate", context.PLATE), after=16),
 )
 ON_DIGITS: Sequence[Token] = (
     Token("ip", IPV4, _ipv4, after=12),
@@ -255,7 +272,7 @@ ON_DIGITS: Sequence[Token] = (
     Token("iban", IBAN, _iban, after=1),
     Token("crypto", CRYPTO, _crypto, ignore_case=False),
     Token("passport", PASSPORT, _passport, after=16),
-    Token("customs_code", r"(?<![A-Za-z0-9])P[ -]?[0-9]{12}(?![A-Za-z0-9])", _labelled("customs_code", context.CUSTOMS)),
+    Token("customs_code", r"(?<![A-Za-z0-9])P[ -]?[0-9]{12}(?![A-Za-z0-9])", _labelled("customs_code", context.CUSTOMS), after=16),
     Token("mac", r"(?<![A-Za-z0-9:-])(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}(?![A-Za-z0-9:-])", _hit("mac")),
     Token(
         "uk_nino",
