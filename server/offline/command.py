@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from server import rundir
 from server.batch.base import BadLine, Fixed
@@ -27,10 +27,14 @@ from server.offline.target import Target, find
 from server.settings import Settings
 from server.terminal.output import print_error, print_json
 
+if TYPE_CHECKING:
+    from server.gateway.app import GatewayApp
+
 THERE = 128  # lines in flight at a server whose size is not known
 AHEAD = 2  # lines read for each that may be in flight
 SHOWN = 5  # wrong lines that are named before the run
 LOOK = 0.1  # seconds
+ORIGIN = 5.0  # seconds
 
 
 def run_command(settings: Settings, options: Options) -> int:
@@ -43,6 +47,10 @@ def run_command(settings: Settings, options: Options) -> int:
     assert options.out is not None
     _refuse_same(options.input, options.out)
     target = find(settings, options)
+    if options.ray is not None:
+        from server.offline import onray
+
+        onray.refuse(target.settings)
     source = opened(settings, options, target)
     out = options.out
     with Journal(out, b"") as journal:  # held before the input is read: a long check is not for nothing
@@ -145,6 +153,11 @@ async def _serve(job: Job, options: Options) -> None:
     from server.gateway.background import PipelineSend
 
     _catch_signals(job)
+    if options.ray is not None:
+        from server.offline import onray
+
+        await onray.serve(job, options.ray, options.ray_replicas)
+        return
     settings = job.target.ready(job.checked.models)
     async with _engines(settings, job) as (state_path, fitting):
         if job.stop.is_set():
@@ -152,14 +165,24 @@ async def _serve(job: Job, options: Options) -> None:
         app = create_app(settings, state_path, lambda lines: None)
         await app.prepare()
         async with app.router.lifespan_context(app):
-            while state_path is not None and not all(engine.ready for engine in app.catalogue.engines.values()):
-                await asyncio.sleep(LOOK)
+            await _until_known(app, job.stop)
             gc.collect()
             gc.freeze()  # what start-up made stays
             gc.set_threshold(20_000, 20, 50)
             configured = settings.batch.concurrency
             most = configured if isinstance(configured, int) else fitting
             await job.run(PipelineSend(app), Fixed(most), most * AHEAD, settings.gateway.drain_timeout)
+
+
+async def _until_known(app: GatewayApp, stop: asyncio.Event) -> None:
+    """Until the pipeline knows its engines, and for a moment until it knows what they have loaded: the cache asks for that."""
+    began = time.monotonic()
+    while not stop.is_set() and not all(engine.ready for engine in app.catalogue.engines.values()):
+        await asyncio.sleep(LOOK)
+    while app.kept is not None and any(target.origin is None for target in app.catalogue.targets.values()):
+        if stop.is_set() or time.monotonic() - began > ORIGIN:
+            return
+        await asyncio.sleep(LOOK)
 
 
 @contextlib.asynccontextmanager

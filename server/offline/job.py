@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -47,21 +48,16 @@ class Job:
 
     async def run(self, send: Send, share: Share, window: int, grace: float) -> None:
         """Run what is left. Never raises: `failure` and `totals` tell."""
+        self.send = send
+        room = _WithRoom(share, self.journal)
+        work = run(self._left(), self._watched, room, self.keep, retries=self.retries, stop=self.stop, window=window, totals=self.totals)
+        await self.finish(work, grace)
+
+    async def finish(self, work: Coroutine[Any, Any, Any], grace: float) -> None:
+        """Do `work`, which keeps results, with what goes on beside it; then see that all is on the disk. Never raises."""
         began = self.clock()
         self.journal.told = self._disk
-        self.send = send
-        working = asyncio.create_task(
-            run(
-                self._left(),
-                self._watched,
-                _WithRoom(share, self.journal),
-                self._keep,
-                retries=self.retries,
-                stop=self.stop,
-                window=window,
-                totals=self.totals,
-            )
-        )
+        working = asyncio.create_task(work)
         beside = [asyncio.create_task(work) for work in (self._draw(), self._look_at_input(), self._sync())]
         ending = asyncio.create_task(self._end(working, grace))
         try:
@@ -95,13 +91,13 @@ class Job:
         turn = self.clock()
         for line in self.source:
             if line.number not in self.journal:
-                yield self._judged(line)
+                yield self.judged(line)
             if (now := self.clock()) - turn > TURN:
                 await asyncio.sleep(0)
                 turn = now
         self._check_input()
 
-    def _judged(self, line: Line | BadLine) -> Line | BadLine:
+    def judged(self, line: Line | BadLine) -> Line | BadLine:
         if isinstance(line, BadLine):
             return line
         if line.number in self.doubled:
@@ -123,7 +119,7 @@ class Job:
             return Answer(answer.status, answer.request_id, answer.body, loading=True)  # this line has no result: it runs next time
         return answer
 
-    def _keep(self, result: Result | BadLine) -> None:
+    def keep(self, result: Result | BadLine) -> None:
         journal = self.journal
         if isinstance(result, BadLine):
             id = request_id(journal.job, result.number)
@@ -171,7 +167,7 @@ class Job:
         except SLLMError as error:
             self.fail(error)
 
-    async def _end(self, working: asyncio.Task[Totals], grace: float) -> None:
+    async def _end(self, working: asyncio.Task[Any], grace: float) -> None:
         await self.stop.wait()
         hurry = asyncio.create_task(self.hurry.wait())
         await asyncio.wait({hurry}, timeout=grace)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -23,6 +23,7 @@ class Options:
     model: str | None = None
     url: str | None = None
     ray: str | None = None
+    ray_replicas: int | Literal["auto"] = "auto"
     serve_as: str | None = None
     api_key_env: str | None = None
     prompt: str | None = None
@@ -50,6 +51,8 @@ class Options:
             raise UsageError("say who answers: --model MODEL runs an engine for the job, --url URL asks a server that runs")
         if self.url and self.ray:
             raise UsageError("--url and --ray do not go together: a server that runs needs no cluster")
+        if self.ray_replicas != "auto" and not self.ray:
+            raise UsageError("--ray-replicas is for --ray ADDRESS: name the cluster too")
         if self.url and self.engine_args:
             raise UsageError("engine flags after -- are for --model: the engine behind --url is somebody else's")
         if self.url and self.serve_as:
@@ -75,3 +78,12 @@ def mode(resume: bool, restart: bool) -> Mode:
     if resume and restart:
         raise UsageError("--resume goes on and --restart begins anew: choose one")
     return "resume" if resume else "restart" if restart else "auto"
+
+
+def replicas(said: str) -> int | Literal["auto"]:
+    """Raises UsageError."""
+    if said == "auto":
+        return "auto"
+    if not said.isdecimal() or not int(said):
+        raise UsageError(f"--ray-replicas {said}: write a number from 1 up, or auto")
+    return int(said)

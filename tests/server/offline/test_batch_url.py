@@ -185,7 +185,7 @@ def test_ctrl_c_keeps_what_runs_and_the_same_command_goes_on(command, upstream):
     process = command.start("--url", upstream.url, "--concurrency", "4")
     until(lambda: len(asked(upstream)) > 20)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=20)
     assert process.returncode == 1
     assert "run the same command to go on" in out
     done = command.ids()
