@@ -1,7 +1,11 @@
-"""The guards' metrics (Prometheus). Labels are bounded: guards of the configuration, verdicts, sides."""
+"""The guards' metrics (Prometheus). Labels are bounded: guards of the configuration, verdicts, sides.
+
+They are counted when the loop comes around: what was judged goes out first.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -27,6 +31,12 @@ class GuardMetrics:
         self._times: dict[str, Callable[[float], None]] = {}
 
     def told(self, verdict: Verdict) -> None:
+        _soon(self._told, verdict)
+
+    def took(self, guard: str, seconds: float) -> None:
+        _soon(self._took, guard, seconds)
+
+    def _told(self, verdict: Verdict) -> None:
         key = (verdict.guard, verdict.said, verdict.side)
         count = self._counts.get(key)
         if count is None:
@@ -35,10 +45,19 @@ class GuardMetrics:
         if verdict.said == "error":
             self._errors.labels(verdict.guard).inc()
         if verdict.seconds:
-            self.took(verdict.guard, verdict.seconds)
+            self._took(verdict.guard, verdict.seconds)
 
-    def took(self, guard: str, seconds: float) -> None:
+    def _took(self, guard: str, seconds: float) -> None:
         time = self._times.get(guard)
         if time is None:
             time = self._times[guard] = self._seconds.labels(guard).observe
         time(seconds)
+
+
+def _soon(count: Callable[..., None], *args: object) -> None:
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        count(*args)
+    else:
+        loop.call_soon(count, *args)

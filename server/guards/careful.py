@@ -36,7 +36,6 @@ class Careful:
         self.seconds = 0.0
         self.down = False
         self.found = False
-        trail.seen(guard.name)
 
     def find(self, view: View, start: int = 0) -> list[Finding]:
         if self.down:

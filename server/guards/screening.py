@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from server.errors import ContentFiltered, GuardError, InvalidRequest
 from server.guards import language, messages
-from server.guards.base import Context, Language, Piece, Side, Verdict
+from server.guards.base import Context, Finding, Language, Piece, Side, Verdict
 from server.guards.careful import Careful, GuardFailed
 from server.guards.hold import Bound, Hold
 from server.guards.passage import SLICE, Kind, Passage, TextPassage, Trail, ask_judges, verdict
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from server.guards.policy import Guard, Policy
 
 Told = Callable[[Verdict], None]
+FIRST = {"/v1/chat/completions": "choices[0].message.content", "/v1/completions": "choices[0].text"}  # where most answers begin
 LEAST = 64  # characters that a text counts for at least: many short ones take their time too
 
 
@@ -32,9 +34,15 @@ class Screening:
         self.path = path
         self.trail = Trail(told, took)
         self.vault = Vault()
-        self.language: Language = "en"
         self.data: Mapping[str, Any] = {}
         self.beside: asyncio.Task[None] | None = None  # judges of the request that may run beside the generation
+        self._said = ""
+        self._ready: Passage | None = None
+
+    @functools.cached_property
+    def language(self) -> Language:
+        """In which the client is answered. Most requests never need to know."""
+        return language.of(self._said)
 
     async def request(self, data: dict[str, Any], trusted: str = "") -> bool:
         """Judge a decoded body, and cut out of it what must be. True: it was changed, in place.
@@ -51,7 +59,7 @@ class Screening:
         except RecursionError:
             raise InvalidRequest("The body is nested too deeply.", code="invalid_json") from None
         own = [_own(place, trusted) for place in places]
-        self.language = language.of(_last_of_user(places))
+        self._said = _last_of_user(places)
         if not self.policy.input:
             return False
         for text in own:
@@ -142,13 +150,35 @@ class Screening:
 
     def passage(self, place: str, kind: Kind, judged: bool = True) -> Passage:
         """For one text of the answer. `judged`: it was not yet, by this very policy."""
+        if judged:
+            self._see(self.policy.output)
+        if self._ready is not None and judged and kind == "text" and place == FIRST.get(self.path):
+            ready, self._ready = self._ready, None
+            return ready
+        return self._passage(place, kind, judged)
+
+    def prepare(self) -> None:
+        """Make the first passage of an answer that is on its way, while there is nothing else to do. After `request`."""
+        place = FIRST.get(self.path)
+        if place is not None and self.policy.output and self._ready is None:
+            self._ready = self._passage(place, "text", judged=True)
+
+    def _passage(self, place: str, kind: Kind, judged: bool) -> Passage:
         guards = self.policy.output if judged else ()
         restorer = Restorer(self.vault, escaped=kind == "arguments") if self.vault else None
-        bounds = self.bounds([guard for guard in guards if guard.detector is not None])
-        return TextPassage(guards, bounds, self.context("output"), self.trail, self.refusal, place, restorer)
+        bounds = [self._bound(guard) for guard in guards if guard.detector is not None]
+        reads_context = any(guard.judge is not None for guard in guards)
+        context = self.context("output") if reads_context else Context("output", self.model, self.path)
+        return TextPassage(guards, bounds, context, self.trail, self.refusal, place, restorer)
 
     def bounds(self, guards: Sequence[Guard]) -> list[Bound]:
+        self._see(guards)
         return [self._bound(guard) for guard in guards]
+
+    def _see(self, guards: Sequence[Guard]) -> None:
+        for guard in guards:
+            if guard.detector is not None:
+                self.trail.seen(guard.name)
 
     def _bound(self, guard: Guard) -> Bound:
         form: Form = getattr(guard.settings, "form", "label")
@@ -156,7 +186,11 @@ class Screening:
             form = "label"  # there is nobody to put it back
         action = guard.settings.action
         assert action != "reask"
-        return Bound(guard.name, Careful(guard, self.trail), action, replacer(form, self.language, self.vault))
+
+        def replace(text: str, finding: Finding) -> str:
+            return replacer(form, self.language, self.vault)(text, finding)
+
+        return Bound(guard.name, Careful(guard, self.trail), action, replace)
 
     def context(self, side: Side) -> Context:
         return Context(side, self.model, self.path, self.language, self.data)

@@ -115,6 +115,8 @@ class Forward:
         while True:
             connection = await upstream.pool.acquire(fresh)
             call.connection = connection
+            if call.stream and call.screening is not None:  # runs when the request is on its way
+                asyncio.get_running_loop().call_soon(call.screening.prepare)
             try:
                 await connection.exchange(head, body)
                 return connection

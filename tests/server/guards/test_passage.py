@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 
 from server.guards.base import Context, Finding, Judgement, Piece, Tools, Verdict, Window
 from server.guards.careful import GuardFailed
+from server.guards.passage import Kind, Passage
 from server.guards.policy import Guard, Policies, Policy
-from server.guards.screening import Screening
+from server.guards.screening import FIRST, Screening
+from server.guards.shapes import Screen
 from server.guards.view import View
 from server.settings import parse
 
@@ -138,6 +141,43 @@ async def test_released_counts_what_went_out_and_cuts_what_was_taken() -> None:
     await passage.finish()
     assert passage.released == len("call 010-1234-5678 now")
     assert list(passage.cuts) == [(5, 18)]
+
+
+async def test_a_passage_that_was_made_before_its_text_came_is_as_another() -> None:
+    pii = Policies(settings({"kind": "pii", "stage": "output"}), Tools()).guards[0]
+    made = screening(pii)
+    made.prepare()
+    assert made.trail.said == {}  # nothing has been judged yet
+    pieces = ["call 010-12", "34-5678 now"]
+    first, second, other = (made.passage(FIRST[PATH], "text") for _ in range(3))
+    assert len({id(passage) for passage in (first, second, other)}) == 3
+    assert made.trail.said == {"pii": "pass"}
+    assert [await passage.feed(pieces[0]) + await passage.feed(pieces[1]) + await passage.finish() for passage in (first, second)] == [
+        "call [PHONE] now",
+        "call [PHONE] now",
+    ]
+
+
+@pytest.mark.parametrize(("path", "piece"), [(PATH, {"delta": {"content": "hi"}}), ("/v1/completions", {"text": "hi"})])
+async def test_the_place_that_is_made_before_is_where_a_stream_begins(path: str, piece: dict[str, Any]) -> None:
+    places: list[str] = []
+
+    def open_(place: str, kind: Kind) -> Passage:
+        places.append(place)
+        return screening().passage(place, kind)
+
+    data = json.dumps({"choices": [{"index": 0, **piece}]})
+    await Screen(path, open_, include_usage=False).feed(f"data: {data}\n\n".encode())
+    assert places == [FIRST[path]]
+
+
+async def test_a_passage_of_an_answer_that_is_not_judged_is_not_the_one_that_was_made_before() -> None:
+    pii = Policies(settings({"kind": "pii", "stage": "output"}), Tools()).guards[0]
+    made = screening(pii)
+    made.prepare()
+    passage = made.passage(FIRST[PATH], "text", judged=False)
+    assert await passage.feed("010-1234-5678") == "010-1234-5678"
+    assert made.trail.said == {}
 
 
 async def test_a_large_text_lets_others_have_their_turn() -> None:
