@@ -155,6 +155,9 @@ def batch(
     ] = None,
     url: Annotated[str | None, typer.Option("--url", metavar="URL", help="Ask this OpenAI-compatible server instead.")] = None,
     ray: Annotated[str | None, typer.Option("--ray", metavar="ADDRESS", help="Run the model on this Ray cluster (docs/scale.md).")] = None,
+    ray_replicas: Annotated[
+        str, typer.Option("--ray-replicas", metavar="N|auto", help="Engines on the Ray cluster; auto: as many as fit.")
+    ] = "auto",
     serve_as: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="What lines call the model. [default: its own name]", show_default=False)
     ] = None,
@@ -190,7 +193,7 @@ def batch(
 ) -> int:
     """Run a file of requests; the same command goes on where it was stopped. What follows -- goes to the engine."""
     from server.offline import command
-    from server.offline.options import Options, body_fields, mode
+    from server.offline.options import Options, body_fields, mode, replicas
     from server.terminal import start
 
     settings = load(config, start.overrides(data_dir=data_dir, engine=engine))
@@ -200,6 +203,7 @@ def batch(
         model=model,
         url=url,
         ray=ray,
+        ray_replicas=replicas(ray_replicas),
         serve_as=serve_as,
         api_key_env=api_key_env,
         prompt=prompt,
