@@ -24,8 +24,9 @@ CALM = 15.0  # seconds without an interactive request, after which an engine cou
 FIRST = 32.0  # lines in flight that an engine gets at first, and one that tells no figures for good
 MOST = 1024.0  # lines in flight at one engine where the configuration names no number; vLLM takes up to 1024 at a time
 KV_FULL = 0.9  # of the KV cache: beyond it vLLM soon throws running requests out, and their work away
-SLOW, AIM, FINE = 1.2, 1.15, 1.1  # time to the first token over that of an idle engine: less batch work; as it should be; more
-SAMPLES = 8  # first tokens between two such decisions
+AIM = 0.2  # what lines in flight may add to the time to the first token, over that of an idle engine
+SAMPLES, FEW = 24, 8  # the last first tokens that are looked at, and how many it takes
+LESS, MORE = 0.9, 1.08  # one first token changes the number of lines by no more than this
 ROOM = 0.94  # part of the requests that an engine runs at a time which may be batch lines: the next one finds a place
 STEEP, GENTLE = 1.5, 1.005  # growth between two looks: until something has waited, and then
 HELD = 0.2  # seconds that new lines wait for a first token where it is not known how long it takes
@@ -98,7 +99,7 @@ class Lane:
         self.open = 0  # interactive requests in flight
         self.held_until = 0.0
         self.idle: dict[int, deque[float]] = {}  # seconds to the first token on an idle engine, by the size of the request
-        self.ratios: list[float] = []
+        self.added: deque[tuple[float, int]] = deque(maxlen=SAMPLES)  # to the time to the first token, by how many lines
 
     # Lines.
 
@@ -174,14 +175,14 @@ class Lane:
         usual = self._usual(size)
         if usual is None or self.inside == 0:
             return
-        self.ratios.append(seconds / usual)
-        if len(self.ratios) >= SAMPLES:
-            slower = median(self.ratios)
-            self.ratios.clear()
-            if slower > SLOW:  # what the lines add grows with their number
-                self.kept = max(1 / max(1.0, self.full * self.share), self.kept * max(0.5, (AIM - 1) / (slower - 1)))
-            elif slower < FINE:
-                self.kept = min(1.0, self.kept * 1.25)
+        self.added.append((seconds / usual - 1, self.inside))
+        if len(self.added) >= FEW:
+            # What lines add grows with their number: a first token waits for the step that runs, and a step for its lines.
+            each = max(0.0, median(added for added, _ in self.added)) * len(self.added) / sum(inside for _, inside in self.added)
+            most = self.full * self.share
+            right = AIM / each if each > AIM / most else most
+            kept = min(max(right / (most * self.kept), LESS), MORE) * self.kept
+            self.kept = min(1.0, max(kept, 1 / max(1.0, most)))
 
     def ended(self) -> None:
         """It is over, or was given up."""
