@@ -47,25 +47,32 @@ class Job:
     away: float | None = None  # since when nobody answers
 
     async def run(self, send: Send, share: Share, window: int, grace: float) -> None:
-        """Run what is left. Never raises: `failure` and `totals` tell."""
+        """Run what is left, up to `grace` seconds beyond a stop. `failure` and `totals` tell how it went."""
         self.send = send
-        room = _WithRoom(share, self.journal)
-        work = run(self._left(), self._watched, room, self.keep, retries=self.retries, stop=self.stop, window=window, totals=self.totals)
+        work = run(
+            self._left(),
+            self._watched,
+            _WithRoom(share, self.journal),
+            self.keep,
+            retries=self.retries,
+            stop=self.stop,
+            window=window,
+            totals=self.totals,
+        )
         await self.finish(work, grace)
 
-    async def finish(self, work: Coroutine[Any, Any, Any], grace: float) -> None:
-        """Do `work`, which keeps results, with what goes on beside it; then see that all is on the disk. Never raises."""
+    async def finish(self, work: Coroutine[Any, Any, object], grace: float) -> None:
+        """`work` to its end, beside what watches the input and the output; then all that it kept is on the disk."""
         began = self.clock()
         self.journal.told = self._disk
         working = asyncio.create_task(work)
-        beside = [asyncio.create_task(work) for work in (self._draw(), self._look_at_input(), self._sync())]
-        ending = asyncio.create_task(self._end(working, grace))
+        beside = [asyncio.create_task(watch) for watch in (self._draw(), self._look_at_input(), self._sync(), self._end(working, grace))]
         try:
             await asyncio.wait({working})
         finally:
-            for task in (*beside, ending, working):
+            for task in (*beside, working):
                 task.cancel()
-            await asyncio.gather(*beside, ending, working, return_exceptions=True)
+            await asyncio.gather(*beside, working, return_exceptions=True)
         if not working.cancelled() and (error := working.exception()) is not None:
             self._fail(error)
         try:
@@ -98,6 +105,7 @@ class Job:
         self._check_input()
 
     def judged(self, line: Line | BadLine) -> Line | BadLine:
+        """A line that cannot be run as BadLine."""
         if isinstance(line, BadLine):
             return line
         if line.number in self.doubled:
@@ -120,6 +128,7 @@ class Job:
         return answer
 
     def keep(self, result: Result | BadLine) -> None:
+        """Write how a line ended. Raises StartError where the output cannot be written any more."""
         journal = self.journal
         if isinstance(result, BadLine):
             id = request_id(journal.job, result.number)
