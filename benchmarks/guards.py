@@ -7,6 +7,9 @@ next token; a Korean one does not), as fast as they can where throughput is. The
 another; in each round every subject is measured once, in alternating order, and differences are taken within a round.
 Every stream is checked to have the text that the engine sent, to the character.
 
+Of what guards add to the first token, the engine's pauses that the text waits through are told beside the whole: while the first
+word may become an e-mail address no gateway could give it out, if a stream is to be what the whole answer would be.
+
 What the guards find in the texts that come with the project, and their time on 1 KiB of clean text, is `sllm guard test`'s.
 """
 
@@ -21,7 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -52,6 +56,7 @@ TOLD = {  # texts of the project -> the list that is measured on them, of config
     "injection": "injection.yaml",
     "injection_unseen": "injection.yaml",
 }
+SLOW_MS = 60.0  # between tokens, where it is told how many of them a text waits for
 KIB = 1024  # bytes of UTF-8
 MOST_MS = {"words": 0.1, "size": 0.1, "personal-data and secrets": 0.5}  # for 1 KiB
 CONTENT = re.compile(rb'"content": ?"[^"]')  # the first bytes that a reader sees something of
@@ -143,6 +148,20 @@ async def measure(scenario: Scenario, subject: Subject, number: int, seconds: fl
     }
 
 
+async def tokens_waited_for(scenario: Scenario, subjects: Sequence[Subject], mock_port: int) -> dict[str, int]:
+    """list of guards -> how many more tokens the engine has made before a reader sees something: told by an engine that is very slow."""
+    fetch(mock_port, f"/control?pace_ms={SLOW_MS}")
+    slow = replace(scenario, events=4)
+    first: dict[str, float] = {}
+    for subject in subjects:
+        check = check_prose(slow.language, slow.events)
+        result = await load(subject.target, request(subject.target, slow), check, concurrency=1, limit=3, begins=CONTENT)
+        if result.errors:
+            raise RuntimeError(f"{subject.name}, {scenario.name}: {dict(result.errors)}")
+        first[subject.name] = min(result.first_bytes) / 1e6
+    return {name: round((ms - first[OFF]) / SLOW_MS) for name, ms in first.items() if name != OFF}
+
+
 def told(texts: str, config: str, cores: set[int]) -> dict[str, Any]:
     """What `sllm guard test` says. Raises RuntimeError."""
     command = [sys.executable, "-m", "sllm", "guard", "test", texts, "--config", config, "--json"]
@@ -174,8 +193,11 @@ def one_kib(folder: Path, cores: set[int]) -> dict[str, dict[str, float]]:
     return found
 
 
-def summary(rounds: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One row a scenario and list of guards: what the guards add, or the ratio, over none; median, low and high of the rounds."""
+def summary(rounds: list[dict[str, Any]], waited: Mapping[tuple[str, str], float]) -> list[dict[str, Any]]:
+    """One row a scenario and list of guards: what the guards add, or the ratio, over none; median, low and high of the rounds.
+
+    `waited`: (scenario, list of guards) -> milliseconds of what is added in which the text waits for the engine's next token.
+    """
     rows: list[dict[str, Any]] = []
     for scenario in SCENARIOS:
         by_subject = {
@@ -199,6 +221,8 @@ def summary(rounds: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 "cpu_us": {OFF: spread([r["cpu_us"] for r in by_subject[OFF]]).median, name: spread([r["cpu_us"] for r in some]).median},
                 "elsewhere": round(spread([r["elsewhere"] for r in some]).median, 2),
             }
+            if (scenario.name, name) in waited:
+                row["waited_ms"] = waited[scenario.name, name]
             if scenario.goal:
                 row |= {"goal": f"{scenario.goal[0]} {scenario.goal[1]:g}", "met": figure.median <= scenario.goal[1]}
             rows.append(row)
@@ -206,7 +230,7 @@ def summary(rounds: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def show(report: dict[str, Any], console: Console) -> None:
-    table = Table("scenario", "guards", "over none", "low to high", "goal", "met", "without", "with", "CPU µs", "noise")
+    table = Table("scenario", "guards", "over none", "of it waiting", "low to high", "goal", "met", "without", "with", "CPU µs", "noise")
     for row in report["summary"]:
         unit = " ms" if row["metric"].startswith("added") else ""
         without, with_guards = row["medians"].values()
@@ -215,6 +239,7 @@ def show(report: dict[str, Any], console: Console) -> None:
             row["scenario"],
             row["guards"],
             f"{row['median']:+.3f}{unit}" if unit else f"{row['median']:.3f}",
+            f"{row['waited_ms']:.0f} ms" if "waited_ms" in row else "",
             f"{row['low']:.3f} to {row['high']:.3f}",
             row.get("goal", ""),
             met,
@@ -270,6 +295,7 @@ def main(
             stack.callback(subjects[-1].stop)
         with on_cores({client_core}):
             found = uvloop.run(_all(scenarios, subjects, rounds, seconds, warm, mock))
+            waited = uvloop.run(_waited(scenarios, subjects, mock))
         report: dict[str, Any] = {
             "benchmark": "guards",
             "provenance": where,
@@ -281,7 +307,7 @@ def main(
                 "prompt_characters": PROMPT,
                 "subjects": {subject.name: subject.setup for subject in subjects},
             },
-            "summary": summary(found),
+            "summary": summary(found, waited),
             "one_kib_ms": one_kib(Path(stack.enter_context(tempfile.TemporaryDirectory())), {gateway_core}) if texts else {},
             "told": {name: told(name, f"configs/guards/{config}", {gateway_core}) for name, config in TOLD.items()} if texts else {},
             "memory": {subject.name: subject.memory() for subject in subjects},
@@ -304,6 +330,16 @@ async def _all(
         for number in range(rounds)
         for subject in order(subjects, number)
     ]
+
+
+async def _waited(scenarios: list[Scenario], subjects: list[Subject], mock: Server) -> dict[tuple[str, str], float]:
+    """(scenario, list of guards) -> milliseconds that the first token waits for others, where the first token is measured."""
+    return {
+        (scenario.name, name): waited * scenario.pace_ms
+        for scenario in scenarios
+        if scenario.metric == "first_ms"
+        for name, waited in (await tokens_waited_for(scenario, subjects, mock.port)).items()
+    }
 
 
 if __name__ == "__main__":
