@@ -51,6 +51,10 @@ def test_random_cuts_change_nothing(seed: int):
         "성명: 김철수, 이름 이서준 010-1234-5678",
         "주소: 테헤란로 123, 101동 1203호로 보내요",
         "110-123-456789 (신한은행) 110-123-456789 그냥 수",
+        "12가 4567 (차량번호) P123456789012 (통관부호) 110-123-456789 (입금계좌)",
+        "앱은 5.12.0.118 이상, cidr 100.64.0.0/16, ip 5.12.0.118 그냥",
+        "Ship to 101-dong 502-ho, 12 Teheran-ro 7-gil, Gangnam-gu, Seoul 06236, Korea or 1 Infinite Loop, Cupertino, CA 95014",
+        "비번 | Ab3!Frknuh | AKIA2E3D4C5B6A7Q2W3E / aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zA1bC2dE3f, DB_PASS='xK9$mm2Lq'",
     ],
 )
 def test_every_cut_into_two_changes_nothing(text: str):

@@ -154,10 +154,12 @@ _IP = context.words(
     "아이피|서버|접속|호스트|주소|차단|방화벽|로그인|클라이언트|게이트웨이|출발지|목적지",
     "ip|ipv4|host|server|address|login|client|from|block|ping|ssh|gateway|dns|firewall|remote|source",
 )
-_ANY_VERSION = re.compile(r"버전|펌웨어|빌드|(?<![a-z])(?:versions?|firmware|build|release)(?![a-z])")
 _NETWORK = re.compile(r"/[0-9]")
 _SAYS_IP = re.compile(r"아이피|서버|접속|호스트|(?<![a-z])(?:ip|ipv4|host|server|address|ssh|ping|gateway|dns)(?![a-z])")
-_UPGRADE = re.compile(r"업그레이드|다운그레이드|업데이트|(?<![a-z])(?:up|down)grad(?:ed?|ing)|updat(?:ed?|ing)|bump|migrat|install")
+_ANY_VERSION = re.compile(
+    r"버전|펌웨어|빌드|업그레이드|다운그레이드|업데이트|(?<![a-z])(?:versions?|firmware|build|release)(?![a-z])"
+    r"|(?<![a-z])(?:(?:up|down)grad|updat|bump|migrat|install)"
+)
 _VERSION_AFTER = re.compile(r" ?(?:이상|이하|미만|버전|릴리스|빌드|version|or (?:later|newer|above|higher)|and (?:later|newer|above))")
 _VERSION = re.compile(
     r"(?:버전|펌웨어|패치|앱(?= ?[은는이가]? ?$)|패키지|라이브러리|플러그인|릴리스|릴리즈|빌드|업데이트|절|항|조|장|목차|섹션|드라이버"
@@ -181,10 +183,8 @@ def _ipv4(text: str, start: int, end: int, before: Before) -> Hit | None:
         return None
     if max(octets) < 40:
         version = _ANY_VERSION.search(words)
-        if version is not None and _SAYS_IP.search(words, version.start()) is None:
+        if not context.named(words, _IP) or (version is not None and _SAYS_IP.search(words, version.start()) is None):
             return None
-    if max(octets) < 40 and (_UPGRADE.search(words) is not None or not context.named(words, _IP)):
-        return None
     return Hit(start, end, "ip", 0.9)
 
 
