@@ -16,6 +16,7 @@ API_KEY = "OPENAI_API_KEY"
 PATIENT = 24 * 3600.0  # seconds for an answer of our own engine, which has a watchdog
 PATIENT_THERE = 3600.0  # and of somebody else's
 LISTED = 5  # names in a message
+ALONE = {"scheduler-cls": None}  # the engine has nobody to step aside for
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def find(settings: Settings, options: Options, *, ask: Get = get) -> Target:
 
 
 def _engine(settings: Settings, options: Options, wanted: str) -> Target:
-    settings = choose(settings, wanted, options.engine_args)
+    settings = choose(settings, wanted, {**ALONE, **options.engine_args})
     model = settings.models[0]
     if not model.path:
         raise UsageError(f"model '{model.name}' is served elsewhere: use --url {model.upstreams[0]}")
