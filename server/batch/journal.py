@@ -182,8 +182,8 @@ class Journal:
             if self.failure is not None:
                 raise self.failure
 
-    async def finish(self, patience: float) -> None:
-        """Write and sync what is left; on a full disk for up to `patience` seconds. Raises DiskFull, StartError."""
+    async def finish(self, patience: float | None) -> None:
+        """Write and sync what is left; on a full disk for up to `patience` seconds (None: for ever). Raises DiskFull, StartError."""
         if self.pending:
             self._flush()
         if self.waiting is not None:

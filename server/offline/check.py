@@ -18,7 +18,7 @@ def run_check(settings: Settings, options: Options) -> int:
     """Print what the input holds and what is wrong with it; 1 where a line cannot be run."""
     target = find(settings, options)
     source = opened(settings, options, target)
-    with Progress(source.path.stat().st_size) as progress:
+    with Progress(source.path.stat().st_size, checking=True) as progress:
         checked, wrong = examine(source, target, NAMED, progress)
     good = checked.total - checked.errors_total
     if options.as_json:

@@ -25,6 +25,7 @@ from server.offline.options import Options
 from server.offline.progress import Progress, duration
 from server.offline.target import Target, find
 from server.settings import Settings
+from server.state import Phase
 from server.terminal.output import print_error, print_json
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def job_of(checked: Checked, source: Input, target: Target) -> bytes:
 
 def look_through(source: Input, target: Target, out: Path) -> Checked:
     """All lines once, with a word about those that are wrong. Raises StartError where none can be run."""
-    with Progress(source.path.stat().st_size) as progress:
+    with Progress(source.path.stat().st_size, checking=True) as progress:
         checked, said = examine(source, target, SHOWN, progress)
         for line in said:
             progress.say(line)
@@ -198,6 +199,9 @@ async def _engines(settings: Settings, job: Job) -> AsyncIterator[tuple[Path | N
 
     def changed(up: Hosted) -> None:
         job.progress.waits("" if up.ready else up.phases())
+        for state in up.state.engines.values():
+            if state.phase is Phase.RESTARTING:
+                job.progress.say(f"{state.model}: {state.detail}")
 
     async with hosted(settings, lambda line: None, changed) as up:
         up.given_up.add_done_callback(lambda told: None if told.cancelled() else job.fail(told.result()))

@@ -76,7 +76,7 @@ class Job:
         if not working.cancelled() and (error := working.exception()) is not None:
             self._fail(error)
         try:
-            await self.journal.finish(LAST_TRY if self.stop.is_set() else float("inf"))
+            await self.journal.finish(LAST_TRY if self.stop.is_set() else None)
         except SLLMError as error:
             self._fail(error)
         self.seconds = self.clock() - began

@@ -17,10 +17,16 @@ RECENT = 15.0  # seconds over which a rate is told
 
 
 class Progress:
-    """`show` as often as one likes: it draws twice a second on a terminal, and writes rarely elsewhere."""
+    """`show` as often as one likes: it draws twice a second on a terminal, and writes rarely elsewhere.
 
-    def __init__(self, total: int, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    `total` lines; with `checking` the bytes of an input that is only looked through.
+    """
+
+    def __init__(
+        self, total: int, *, checking: bool = False, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.total = total
+        self.checking = checking
         self.stream = stream or sys.stderr
         self.clock = clock
         self.began = self.said = clock()
@@ -31,10 +37,11 @@ class Progress:
     def __enter__(self) -> Progress:
         if self.stream.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+            from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn
             from rich.progress import Progress as Bar
 
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[said]}"))
+            far = TaskProgressColumn() if self.checking else MofNCompleteColumn()
+            columns = (TextColumn("{task.description}"), BarColumn(), far, TextColumn("{task.fields[said]}", markup=False))
             self.bar = Bar(*columns, console=Console(file=self.stream), auto_refresh=False, transient=True)
             self.task = self.bar.add_task("", total=self.total, said="")
             self.bar.start()
@@ -48,7 +55,7 @@ class Progress:
     def say(self, line: str) -> None:
         """A line for people, above the bar."""
         if self.bar is not None:
-            self.bar.console.print(line, markup=False, highlight=False)
+            self.bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
             print(line, file=self.stream, flush=True)
 
@@ -66,13 +73,17 @@ class Progress:
         while len(self.seen) > 2 and now - self.seen[0][0] > RECENT:
             self.seen.popleft()
         if self.bar is not None:
-            said = self.note or self._rates(now, done, failed, tokens)
-            self.bar.update(self.task, completed=done, description="waiting" if self.note else "lines", said=said)
+            said = "" if self.checking else self.note or self._rates(now, done, failed, tokens)
+            what = "checking" if self.checking else "waiting" if self.note else "lines"
+            self.bar.update(self.task, completed=done, description=what, said=said)
             self.bar.refresh()
         elif now - self.said >= QUIET_EVERY:
             self.said = now
-            share = f" ({100 * done / self.total:.1f}%)" if self.total else ""
-            self.say(f"{done:,} of {self.total:,} lines{share}, {self.note or self._rates(now, done, failed, tokens)}")
+            share = 100 * done / self.total if self.total else 100
+            if self.checking:
+                self.say(f"checking the input: {share:.0f}%")
+            else:
+                self.say(f"{done:,} of {self.total:,} lines ({share:.1f}%), {self.note or self._rates(now, done, failed, tokens)}")
 
     def _rates(self, now: float, done: int, failed: int, tokens: int) -> str:
         then, lines, earlier = self.seen[0]

@@ -43,15 +43,14 @@ class Target:
             return f"The model '{model}' is not run here, only {shown}: change the lines, or give the model that name with --as"
         return f"The model '{model}' is not served at {self.url}, only {shown}"
 
-    def ready(self, models: Iterable[str]) -> Settings:
-        """The settings for a job whose lines name `models`."""
+    def ready(self, lines_name: Iterable[str]) -> Settings:
+        """The settings for a job whose lines name these models."""
         if self.url is None:
             return self.settings
         personas = {name: persona.model for name, persona in self.settings.personas.items()}
-        asked = dict.fromkeys(personas.get(name, name) for name in models)
-        return with_models(
-            self.settings, [Model(name=name, upstreams=(self.url,), upstream_key=self.key_variable) for name in asked if name]
-        )
+        asked = dict.fromkeys(personas.get(name, name) for name in lines_name)
+        models = [Model(name=name, upstreams=(self.url,), upstream_key=self.key_variable) for name in asked if name]
+        return with_models(_guarding(self.settings, {*asked, *personas}), models)
 
 
 def find(settings: Settings, options: Options, *, ask: Get = get) -> Target:
@@ -87,6 +86,13 @@ def _renamed(settings: Settings, model: Model, name: str) -> Settings:
     )
     changed = settings.model_copy(update={"personas": personas, "guards": guards})
     return with_models(changed, [model.model_copy(update={"name": name})])
+
+
+def _guarding(settings: Settings, names: set[str]) -> Settings:
+    """`settings` without guards for models that no line names."""
+    fitting = [guard.model_copy(update={"models": tuple(name for name in guard.models if name in names)}) for guard in settings.guards]
+    kept = (new for new, guard in zip(fitting, settings.guards, strict=True) if new.models or not guard.models)
+    return settings.model_copy(update={"guards": tuple(kept)})
 
 
 def _names(settings: Settings) -> tuple[str, ...]:
