@@ -10,6 +10,9 @@ METHOD ?= gptq
 OUT ?=
 BASELINE ?=
 ARGS ?=
+# Processes that share the tests. On a GPU leave it at 1: engines under test would take each other's memory.
+JOBS ?= 1
+PARALLEL = $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadgroup --no-loadscope-reorder)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -52,13 +55,13 @@ quantize: install-quantize ## Make a model small and check that it serves (MODEL
 evaluate: install ## Measure what quantizing cost (MODEL="folder ...", BASELINE=folder)
 	@$(BIN)/sllm evaluate $(MODEL) $(if $(BASELINE),--baseline $(BASELINE)) $(ARGS)
 
-test: ## Run all tests, the real engine on the CPU included
+test: ## Run all tests, the real engine on the CPU included (JOBS=processes)
 	@$(INSTALL) --engine $(ENGINE) --dev --quantize --ray --harness
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-fast: ## Run the tests that start no engine
 	@$(INSTALL) --engine $(ENGINE) --dev
-	@$(BIN)/python -m pytest -m "not engine" $(ARGS)
+	@$(BIN)/python -m pytest -m "not engine" $(PARALLEL) $(ARGS)
 
 check: ## Lint, format, types, import directions, locks, docs snippets
 	@$(INSTALL) --engine $(ENGINE) --dev --quantize

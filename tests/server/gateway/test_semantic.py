@@ -218,7 +218,7 @@ async def test_two_gateways_on_one_file_share_questions(gateway, engine, tmp_pat
     engine.script = echo()
     async with semantic(gateway, engine, tmp_path) as (_, ask), semantic(gateway, engine, tmp_path) as (_, other):
         await ask(RESET)
-        for _ in range(50):
+        for _ in range(200):
             if (await other(AGAIN + "?", {"cache-control": "no-store"})).headers["x-sllm-cache"] == "semantic":
                 return
             await asyncio.sleep(0.1)
