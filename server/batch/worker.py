@@ -13,17 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sqlite3
-import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Protocol
-
-import msgspec
 
 from server.batch import validate
 from server.batch import writer as writing
@@ -35,7 +31,6 @@ from server.batch.store.database import is_passing
 from server.batch.store.records import Batch, Counts, Problem
 from server.batch.store.store import Store, ends
 from server.batch.store.work import Kept, Range, Work
-from server.settings import ROOT
 from server.settings import Batch as BatchSettings
 
 POLL = 1.0  # seconds
@@ -76,13 +71,13 @@ class Worker:
         poll: float = POLL,
         least_free: int = LEAST_FREE,
         retry: float = writing.RETRY,
-        python: Sequence[str] = (sys.executable, "-m", "server.batch.validate"),
     ) -> None:
         self.store, self.settings, self.models, self.tell = store, settings, models, tell
-        self.poll, self.least_free, self.python = poll, least_free, python
+        self.poll, self.least_free = poll, least_free
         self.limits = Limits(settings.max_lines, settings.max_line)
         self.disk = ThreadPoolExecutor(2, "batch disk")
         self.heavy = ThreadPoolExecutor(1, "batch files")
+        self.children = ThreadPoolExecutor(2, "batch check")
         self.writer = writing.Writer(self._committed, self._paused_in_thread, retry)
         self.lanes = Lanes(
             store, send, share, self.writer, self.disk, self.limits, settings.retries, self._lost, self._room, self._paused
@@ -90,6 +85,7 @@ class Worker:
         self.reason: str | None = None  # why nothing is claimed
         self.failing = False  # the writer cannot write
         self.busy: dict[str, asyncio.Task[None]] = {}  # batches that are being validated or finalised here
+        self.checks: dict[str, validate.Check] = {}  # validations that run here
         self.tries: dict[str, int] = {}
         self.woken = asyncio.Event()
         self.stopping = threading.Event()
@@ -132,6 +128,7 @@ class Worker:
             await asyncio.get_running_loop().run_in_executor(None, self._leave)
         self.disk.shutdown()
         self.heavy.shutdown()
+        self.children.shutdown()
 
     def notes(self, batch: Batch) -> tuple[Problem, ...]:
         """What keeps a batch from going on at the moment."""
@@ -187,6 +184,8 @@ class Worker:
                 self.lanes.add(await self._in_thread(self._job, batch))
         if not self.draining:
             for batch in batches:
+                if batch.status != "validating" and batch.id in self.checks:
+                    self.checks[batch.id].kill()  # cancelled, or its time is over
                 if batch.status != "in_progress" and batch.id not in self.busy:
                     self.busy[batch.id] = asyncio.create_task(self._further(batch))
         self.lanes.wake()
@@ -327,24 +326,23 @@ class Worker:
 
     async def _examine(self, batch: Batch, job: validate.Job) -> validate.Found | None:
         """None: it ended without a word, and is tried again."""
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))}
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*self.python, stdin=pipe, stdout=pipe, env=env, limit=2**26)
+        check = self.checks[batch.id] = validate.Check(job)
+        talk = asyncio.get_running_loop().run_in_executor(self.children, check.run)
         try:
-            out, _ = await process.communicate(msgspec.json.encode(job))
+            found = await asyncio.shield(talk)
         finally:
-            if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    process.kill()
-        try:
-            return msgspec.json.decode(out, type=validate.Found)
-        except msgspec.DecodeError:
-            tries = self.tries[batch.id] = self.tries.get(batch.id, 0) + 1
-            log.warning("batches: validating %s ended (exit %s)", batch.id, process.returncode)
-            if tries >= TRIES:
-                text = f"Validating the file failed (exit {process.returncode}): see the gateway's log, then create the batch again."
-                await self._fail(batch, [Problem("validation_failed", text)])
-            return None
+            del self.checks[batch.id]
+            if not talk.done():
+                check.kill()
+                await asyncio.gather(talk, return_exceptions=True)
+        if found is not None or check.killed:
+            return found
+        tries = self.tries[batch.id] = self.tries.get(batch.id, 0) + 1
+        log.warning("batches: validating %s ended (exit %s)", batch.id, check.code)
+        if tries >= TRIES:
+            text = f"Validating the file failed (exit {check.code}): see the gateway's log, then create the batch again."
+            await self._fail(batch, [Problem("validation_failed", text)])
+        return None
 
     async def _fail(self, batch: Batch, problems: Sequence[Problem]) -> None:
         def end() -> None:
