@@ -222,10 +222,10 @@ class Batch(Section):
         "auto", description="Most lines in flight at one engine; auto: as many as keep it full, for all gateway workers together."
     )
     share: float = Field(
-        0.5,
+        0.6,
         gt=0,
         le=1,
-        description="Part of `concurrency` that batch work keeps while interactive requests come; the engine's load lowers it.",
+        description="Part of `concurrency` that batch work keeps while interactive requests come; slow first tokens lower it.",
     )
     priority: int = Field(100, ge=1, description="Priority of batch lines in the engine; interactive requests have 0, lower goes first.")
     retries: int = Field(5, ge=0, description="How often a line that failed for a passing reason is sent again.")

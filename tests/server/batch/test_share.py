@@ -36,7 +36,7 @@ class Time:
 
 
 def scavenger(time: Time, workers: int = 1, **settings: Any) -> Scavenger:
-    return Scavenger(Batch(**settings), lambda model: model.partition("/")[0], workers, time, time.later)
+    return Scavenger(Batch(**{"share": 0.5, **settings}), lambda model: model.partition("/")[0], workers, time, time.later)
 
 
 class Lines:
