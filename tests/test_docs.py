@@ -34,7 +34,7 @@ def test_command_exists_and_its_flags_parse(block, command):
             assert set(targets) <= MAKE_TARGETS, f"{block}: {command}"
         case "sllm":
             parse(words[1:])
-        case "curl" | "git" | "cd" | "kill" | "tail" | "echo" | "vllm" | "python" | "pip" | "export" | "hf" | ".ci/run":
+        case "curl" | "git" | "cd" | "kill" | "tail" | "echo" | "vllm" | "python" | "pip" | "export" | "hf" | "ray" | ".ci/run":
             pass
         case other:
             pytest.fail(f"{block}: nobody checks '{other}'")

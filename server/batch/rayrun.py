@@ -88,7 +88,7 @@ def connect(address: str, folder: str | None, *, memory: int | None = None) -> C
     if address == "local":
         options |= {"include_dashboard": False, "object_store_memory": memory}
     elif address != "auto":
-        _reached(address)
+        reached(address)
     try:
         with _quiet():
             ray.init(address=address, **options)
@@ -104,7 +104,7 @@ def _ray() -> Any:
         raise StartError(f"--ray needs Ray, which is not installed: {INSTALL}, on each node of the cluster too") from None
 
 
-def _reached(address: str) -> None:
+def reached(address: str) -> None:
     host, _, port = address.rpartition(":")
     if "://" in address:
         raise UsageError(
@@ -218,7 +218,7 @@ def run(
     processor.stages["vLLMEngineStage"] = engine.model_copy(update={"fn": rayworker.stage(), "map_batches_kwargs": kwargs})
     try:
         for batch in processor(rows).iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            yield from map(_result, batch.to_pylist())
+            yield from map(result, batch.to_pylist())
     except (ray.exceptions.RayError, ray.exceptions.UserCodeException) as error:
         raise EngineFailed(_cause(error)) from None
 
@@ -267,7 +267,7 @@ def _config(llm: Any, engines: Engines, count: int, takes: Mapping[str, float]) 
     )
 
 
-def _result(row: Mapping[str, Any]) -> Result:
+def result(row: Mapping[str, Any]) -> Result:
     line = Line(row["number"], row["custom_id"], row["url"], row["model"], b"")
     used = _usage(row["answer"])
     answer = Answer(
