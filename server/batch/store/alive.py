@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,15 +22,18 @@ class Alive:
         self.folder = folder
         self.id = f"{os.getpid()}-{secrets.token_hex(8)}"
         self._lock = -1
+        self._registering = threading.Lock()
 
     def register(self) -> None:
         """Say that this worker lives. Raises OSError."""
-        if self._lock >= 0:
-            return
-        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with turn(self.folder / ".turn"):  # else somebody may see the file before its lock
-            self._lock = os.open(self.folder / self.id, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+        with self._registering:  # a second lock of this process would wait for the first
+            if self._lock >= 0:
+                return
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with turn(self.folder / ".turn"):  # else somebody may see the file before its lock
+                lock = os.open(self.folder / self.id, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self._lock = lock
 
     def lives(self, owner: str) -> bool:
         """Whether the worker `owner` is alive."""

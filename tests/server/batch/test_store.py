@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,18 @@ def test_a_worker_that_left_is_not_alive(tmp_path: Path) -> None:
     assert other.lives(one.id)
     one.leave()
     assert not other.lives(one.id)
+
+
+def test_many_threads_register_one_worker(tmp_path: Path) -> None:
+    alive = Alive(tmp_path)
+    threads = [threading.Thread(target=alive.register, daemon=True) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
+    assert Alive(tmp_path).lives(alive.id)
+    alive.leave()
 
 
 def test_a_batch_has_one_owner(store: Store) -> None:
