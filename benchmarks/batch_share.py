@@ -40,6 +40,7 @@ BATCH_TOKENS = 64  # of output, every line
 STEP = 0.5  # seconds between two looks at the metrics
 FIRST_TOKEN = re.compile(rb'"content": ?"[^"]')
 PROMPT_TOKENS = re.compile(rb'"prompt_tokens": ?(\d+)')
+INNERMOST = re.compile(r"\{[^{}\[\]]*\}")  # objects without others in them, on one line
 METRICS = {
     "tokens": re.compile(rb'^sllm_batch_tokens_total\{kind="completion"\} (\S+)', re.MULTILINE),
     "limit": re.compile(rb"^sllm_batch_limit\{[^}]*\} (\S+)", re.MULTILINE),
@@ -105,7 +106,7 @@ class Round:
             at = self.now()
             _, metrics = await asyncio.to_thread(fetch, self.port, "/metrics")
             found = {key: sum(float(value) for value in pattern.findall(metrics)) for key, pattern in METRICS.items()}
-            phase.looks.append({"at": at, **found})
+            phase.looks.append({"at": round(at, 3), **found})
             await asyncio.sleep(STEP)
 
     async def _ask(self, phase: Phase) -> None:
@@ -133,7 +134,8 @@ class Round:
         used = PROMPT_TOKENS.findall(answer)
         if not first or b"[DONE]" not in answer or not used:
             raise RuntimeError(f"an interactive request got no whole answer: {answer[:300].decode(errors='replace')}")
-        phase.requests.append({"at": at, "ttft": first - sent, "seconds": ended - sent, "prompt_tokens": float(used[-1])})
+        row = {"at": at, "ttft": first - sent, "seconds": ended - sent, "prompt_tokens": int(used[-1])}
+        phase.requests.append({key: round(value, 5) for key, value in row.items()})
 
 
 def prompt(rng: random.Random, words: int) -> str:
@@ -241,8 +243,8 @@ def main(
     model: Annotated[str, typer.Option(help="Folder or Hugging Face id.")] = str(ROOT / "models/demo"),
     url: Annotated[int, typer.Option("--port", help="A running `sllm serve` on this port; 0 starts one.")] = 0,
     name: Annotated[str, typer.Option(help="What the model is called there.")] = "chat",
-    rate: Annotated[float, typer.Option(help="Interactive requests a second.")] = 1.0,
-    words: Annotated[int, typer.Option(help="Words of an interactive prompt.")] = 400,
+    rate: Annotated[float, typer.Option(help="Interactive requests a second.")] = 0.5,
+    words: Annotated[int, typer.Option(help="Words of an interactive prompt, 1.75 tokens each.")] = 700,
     tokens: Annotated[int, typer.Option(help="Tokens of an interactive answer.")] = 64,
     seconds: Annotated[float, typer.Option(help="Length of a phase.")] = 60.0,
     settle: Annotated[float, typer.Option(help="Seconds before a phase with a batch that are not measured.")] = 25.0,
@@ -265,7 +267,7 @@ def main(
     report |= summary(found) | {"rounds": [[vars(phase) for phase in one] for one in found]}
     show(console, report)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=1) + "\n")
+    path.write_text(INNERMOST.sub(lambda found: " ".join(found[0].split()), json.dumps(report, indent=1)) + "\n")
     path.with_suffix(".svg").write_text(picture(report))
     console.print(f"{path.name}, {path.with_suffix('.svg').name}")
     if as_json:

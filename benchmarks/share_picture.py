@@ -7,7 +7,7 @@ from typing import Any
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 1080, 420, 60, 56, 60
 GREEN, RED, BLUE, GREY = "#1a7f37", "#cf222e", "#0969da", "#57606a"
-WINDOW = 2.0  # seconds over which the pace is taken
+WINDOW = 4.0  # seconds over which the pace is taken
 
 
 class Axes:
@@ -66,7 +66,7 @@ def distribution(report: dict[str, Any]) -> Axes:
     axes.ticks(_round_steps(most), (0, 0.25, 0.5, 0.75, 1), percent=True)
     for name, colour, words in (("interactive", GREEN, "idle engine"), ("both", RED, "beside a batch")):
         some = times[name]
-        axes.line([(0.0, 0.0), *((value, (number + 1) / len(some)) for number, value in enumerate(some))], colour)
+        axes.line([(some[0], 0.0), *((value, (number + 1) / len(some)) for number, value in enumerate(some))], colour)
         axes.upright(report[f"ttft_ms_{name}"]["p50"], colour, 0, 0.5, "4 3")
         middle = report[f"ttft_ms_{name}"]["p50"]
         axes.label(most * 0.55, axes.y(0.3 if name == "interactive" else 0.22), f"{words}: p50 {middle:.1f} ms", colour)
@@ -79,15 +79,18 @@ def pace(report: dict[str, Any]) -> Axes:
     start = min(phases[name]["began"] for name in ("batch", "both"))
     end = max(phases[name]["looks"][-1]["at"] for name in ("batch", "both"))
     curves = {name: _pace(phases[name]["looks"]) for name in ("batch", "both")}
-    most = 1.25 * max(value for curve in curves.values() for _, value in curve)
+    most = 1.15 * max(value for curve in curves.values() for _, value in curve)
     ratio, goal = report["throughput_ratio"], report["goals"]["throughput"]
     title = f"Batch output tokens/s: together x {ratio:.2f} (goal: at least {goal:g})"
     axes = Axes((LEFT + 480, start), WIDTH - LEFT - 480 - 24, (end, most), title, "seconds; strokes: interactive requests")
-    axes.ticks([start + s for s in _round_steps(end - start)], _round_steps(most), form="{:.0f}")
-    for name, colour, words in (("batch", GREEN, "batch alone"), ("both", BLUE, "with interactive requests")):
+    step = _round_steps(end - start)[1]
+    axes.ticks(
+        [step * n for n in range(int(end / step) + 1) if step * n >= start], [up for up in _round_steps(most) if up <= most], form="{:.0f}"
+    )
+    for name, colour, words in (("batch", GREEN, "batch alone"), ("both", BLUE, "together")):
         axes.line(curves[name], colour)
         mean = report["batch_tokens_per_second"][name]
-        axes.label(phases[name]["began"], TOP + 2, f"{words}: {mean:,} in the mean", colour)
+        axes.label(phases[name]["began"], TOP + 2, f"{words}: {mean:,}/s", colour)
         for request in phases[name]["requests"]:
             axes.upright(request["at"], GREY, 0, most * 0.04)
     return axes
