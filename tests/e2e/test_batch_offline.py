@@ -47,10 +47,10 @@ class Job:
             "SLLM_CACHE__STORE": "off",
             "SLLM_RESTART__FIRST": "100ms",
         }
-        self.said = (self.folder / "said.log").open("a+")
-        self.process = subprocess.Popen(
-            words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=self.said, text=True, start_new_session=True
-        )
+        with (self.folder / "said.log").open("a") as said:
+            self.process = subprocess.Popen(
+                words, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=said, text=True, start_new_session=True
+            )
         return self.process
 
     def told(self) -> str:
@@ -80,6 +80,7 @@ def request(number: int, **body: Any) -> str:
     return json.dumps(row) + "\n"
 
 
+@pytest.mark.timeout(900)
 def test_a_job_survives_its_engine_and_itself(job: Job) -> None:
     rows = [request(number) for number in range(1, LINES + 1)]
     rows[9] = '{"custom_id": "id-10", "method": "POST"\n'
