@@ -51,7 +51,7 @@ def run_command(settings: Settings, options: Options) -> int:
     if options.ray is not None:
         from server.offline import onray
 
-        onray.refuse(target.settings)
+        onray.refuse(target.settings, options.ray)
     source = opened(settings, options, target)
     out = options.out
     with Journal(out, b"") as journal:  # held before the input is read: a long check is not for nothing
@@ -86,7 +86,7 @@ def look_through(source: Input, target: Target, out: Path) -> Checked:
         checked, said = examine(source, target, SHOWN, progress)
         for line in said:
             progress.say(line)
-        if checked.errors_total:
+        if 0 < checked.errors_total < checked.total:
             progress.say(f"{checked.errors_total:,} of {checked.total:,} lines cannot be run: they go to {errors_of(out)}")
     if checked.errors_total == checked.total:
         raise StartError(f"no line of {source.path} can be run: see above; nothing was written")
@@ -211,7 +211,11 @@ async def _engines(settings: Settings, job: Job) -> AsyncIterator[tuple[Path | N
         if not job.stop.is_set():
             job.progress.waits("")
             job.progress.say(f"the engine is ready after {time.monotonic() - began:.0f} s")
-        yield up.state_path, concurrency(settings.models, up.machine)
+        try:
+            yield up.state_path, concurrency(settings.models, up.machine)
+        finally:
+            if job.hurry.is_set():
+                up.grace = 0.0
 
 
 def _catch_signals(job: Job) -> None:

@@ -22,12 +22,13 @@ KEPT_FULL = 2  # lines in flight for each sequence that the engine runs: the nex
 
 @dataclass
 class Hosted:
-    """Engines that run. `given_up` ends with why, once one of them was given up for good."""
+    """Engines that run. `given_up` ends with why, once one of them was given up for good. `grace` in seconds."""
 
     state_path: Path
     state: StackState
     given_up: asyncio.Future[StartError]
     machine: machine.Machine
+    grace: float = GRACE
 
     @property
     def ready(self) -> bool:
@@ -75,7 +76,7 @@ async def hosted(
             yield up
         finally:
             ending = True
-            await asyncio.gather(*(engine.stop(GRACE) for engine in engines))
+            await asyncio.gather(*(engine.stop(up.grace) for engine in engines))
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)

@@ -31,19 +31,19 @@ OURS = ("scheduler-cls",)  # flags whose code lies on this machine only
 SKIPPED = "with --ray the cache is not asked and keeps nothing"
 
 
-def refuse(settings: Settings) -> None:
-    """Raise UsageError for what a run on a cluster would leave out."""
+def refuse(settings: Settings, address: str) -> None:
+    """Raise UsageError for what a run on a cluster would leave out, StartError where there is no cluster."""
     if settings.guards:
         names = ", ".join(guard.name for guard in settings.guards)
         raise UsageError(
             f"--ray runs no guards, and the configuration has some ({names}): leave out --ray, or give --config a file without `guards:`"
         )
+    rayrun.ready(address)
 
 
 async def serve(job: Job, address: str, wanted: int | Literal["auto"]) -> None:
     """Run what is left of the job on the cluster. Raises SLLMError for what is wrong before it runs."""
     settings = job.target.ready(job.checked.models)
-    refuse(settings)
     model = settings.models[0]
     folder = resolve.local(model.path or "")
     found = await resolve.resolve(model, job.progress.waits)
