@@ -19,6 +19,7 @@ import socket
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import msgspec
@@ -29,6 +30,7 @@ from server.errors import EngineFailed, StartError, UsageError
 from server.settings import ROOT
 
 INSTALL = "`make install-ray`"
+MISSING = f"--ray needs Ray, which is not installed: {INSTALL}, on each node of the cluster too"
 CONNECT = 5.0  # seconds
 BLOCK = 4096  # bytes after which a block goes on its way: few lines wait for each other
 IN_FLIGHT = 512 * 2**20  # bytes of lines and results between the stages, in the cluster's object store
@@ -82,13 +84,12 @@ def connect(address: str, folder: str | None, *, memory: int | None = None) -> C
     `folder`: where the model lies, which each node should see; None for a hub id. Raises StartError, UsageError.
     """
     ray = _ray()
+    ready(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     if address == "local":
         options |= {"include_dashboard": False, "object_store_memory": memory}
-    elif address != "auto":
-        reached(address)
     try:
         with _quiet():
             ray.init(address=address, **options)
@@ -97,11 +98,19 @@ def connect(address: str, folder: str | None, *, memory: int | None = None) -> C
     return _cluster(ray, folder)
 
 
+def ready(address: str) -> None:
+    """Raise StartError, UsageError for what can be seen at once: Ray is not here, or nobody answers at `address`."""
+    if find_spec("ray") is None:
+        raise StartError(MISSING)
+    if address not in ("auto", "local"):
+        reached(address)
+
+
 def _ray() -> Any:
     try:
         return importlib.import_module("ray")
     except ImportError:
-        raise StartError(f"--ray needs Ray, which is not installed: {INSTALL}, on each node of the cluster too") from None
+        raise StartError(MISSING) from None
 
 
 def reached(address: str) -> None:

@@ -132,7 +132,7 @@ def test_lines_are_those_of_a_run_without_ray_and_none_is_lost_or_twice_after_a_
 ):
     source, out = _input(tmp_path), tmp_path / "ray.jsonl"
     words = [str(source), str(out), "--model", str(chat_model), "--as", "chat", "--ray", cluster, "--", "--max-num-seqs", "2"]
-    first = _sllm(tmp_path, *words)
+    first = _sllm(tmp_path, "--ray-replicas", "1", *words)  # one engine is up sooner
     try:
         until(lambda: first.poll() is not None or len(_whole_lines(out)) >= 4, 300)
     finally:

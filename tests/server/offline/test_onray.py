@@ -11,11 +11,12 @@ from server.settings import parse
 def test_a_configuration_with_guards_is_refused_with_what_to_type():
     settings = parse({"guards": [{"kind": "length", "name": "no-names", "max_tokens": 5}]}, where="test")
     with pytest.raises(UsageError, match=r"--ray runs no guards, .*no-names.*leave out --ray"):
-        onray.refuse(settings)
+        onray.refuse(settings, "local")
 
 
 def test_a_configuration_without_guards_is_taken():
-    onray.refuse(parse({}, where="test"))
+    pytest.importorskip("ray")
+    onray.refuse(parse({}, where="test"), "local")
 
 
 @pytest.mark.parametrize(("said", "meant"), [("auto", "auto"), ("3", 3)])
