@@ -261,7 +261,8 @@ def _sum_up(job: Job, before: int, *, as_json: bool) -> int:
     this = ok + failed - before
     spent = f" in {duration(job.seconds)}, {totals.completion_tokens:,} output tokens, {rate:,.0f} tokens/s" if this else ""
     print(f"{'Done' if not left else 'Stopped'}: {this:,} lines{spent}")
-    print(f"  {ok:,} ok: {journal.out}")
+    if ok:
+        print(f"  {ok:,} ok: {journal.out}")
     if failed:
         print(f"  {failed:,} failed: {journal.errors} says why; --retry-failed runs them again")
     if left:

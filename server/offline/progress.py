@@ -96,7 +96,9 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """As people say it: 45 s, 12 min, 3 h 20 min."""
+    """As people say it: 1.5 s, 45 s, 12 min, 3 h 20 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
