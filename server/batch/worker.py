@@ -92,7 +92,7 @@ class Worker:
         self.draining = False
         self.pending = False  # some batch has not ended
         self.mark: tuple[int, ...] = ()
-        self.expiry: int | None = None
+        self.expiry: int | None = 0  # when the next file expires
         self.swept = -SWEEP_EVERY
         self.task: asyncio.Task[None] | None = None
 
@@ -172,7 +172,6 @@ class Worker:
     async def _look(self) -> None:
         self.mark = self.store.mark()
         batches = await self._in_thread(self._survey)
-        self.pending = bool(batches)
         running = [batch for batch in batches if batch.status == "in_progress"]
         for job in list(self.lanes.jobs.values()):
             if all(batch.id != job.id for batch in running):
@@ -198,11 +197,13 @@ class Worker:
         if time.monotonic() - self.swept >= SWEEP_EVERY:
             store.sweep()
             self.swept = time.monotonic()
-        if self.expiry is None or now >= self.expiry:
+        if self.expiry is not None and now >= self.expiry:
             store.expire()
         self.expiry = store.state.next_expiry()
         batches = []
-        for batch in store.state.unended():
+        unended = store.state.unended()
+        self.pending = bool(unended)
+        for batch in unended:
             found: Batch | None = batch
             if batch.status in ("validating", "in_progress") and now >= batch.expires:
                 found = self._finalizing(batch.id, (batch.status,), "expired")
@@ -217,7 +218,6 @@ class Worker:
             if found is not None:
                 batches.append(found)
         self.tell.batches(store.state.by_status())
-        self.mark = store.mark()
         return batches
 
     def _free(self, batch: Batch) -> bool:
