@@ -11,6 +11,7 @@ Ray, vLLM and torch inside functions, as everywhere.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import os
 import subprocess
@@ -167,7 +168,8 @@ async def _app(engine: Any, args: Any) -> Any:
     except ImportError:  # before vLLM 0.32
         from vllm.entrypoints.openai.api_server import build_app, init_app_state
     tasks = await engine.get_supported_tasks()
-    app = build_app(args, tasks)
+    known = (args, tasks, engine.model_config)  # older ones ask for less
+    app = build_app(*known[: len(inspect.signature(build_app).parameters)])
     await init_app_state(engine, app.state, args, tasks)
     return app
 
