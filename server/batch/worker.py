@@ -21,7 +21,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Protocol
 
-from server.batch import validate
 from server.batch import writer as writing
 from server.batch.base import Send, Share
 from server.batch.finalise import Stopped, finalise
@@ -30,14 +29,14 @@ from server.batch.lines import Limits
 from server.batch.store.database import is_passing
 from server.batch.store.records import Batch, Counts, Problem
 from server.batch.store.store import Store, ends
-from server.batch.store.work import Kept, Range, Work
+from server.batch.store.work import Kept
+from server.batch.validating import Validating
 from server.settings import Batch as BatchSettings
 
 POLL = 1.0  # seconds
 MOST_JOBS = 100  # batches of which this process runs lines at one time, the oldest first
 LEAST_FREE = 16 * 2**20  # bytes of disk below which nothing new is sent
 SWEEP_EVERY = 600.0  # seconds
-TRIES = 3  # of a validation that ended without a word
 LEAVE_WITHIN = 1.0  # seconds for what runs, after the drain
 
 NOTES = {
@@ -77,7 +76,7 @@ class Worker:
         self.limits = Limits(settings.max_lines, settings.max_line)
         self.disk = ThreadPoolExecutor(2, "batch disk")
         self.heavy = ThreadPoolExecutor(1, "batch files")
-        self.children = ThreadPoolExecutor(2, "batch check")
+        self.validating = Validating(store, self.limits, models, self.disk)
         self.writer = writing.Writer(self._committed, self._paused_in_thread, retry)
         self.lanes = Lanes(
             store, send, share, self.writer, self.disk, self.limits, settings.retries, self._lost, self._room, self._paused
@@ -85,8 +84,6 @@ class Worker:
         self.reason: str | None = None  # why nothing is claimed
         self.failing = False  # the writer cannot write
         self.busy: dict[str, asyncio.Task[None]] = {}  # batches that are being validated or finalised here
-        self.checks: dict[str, validate.Check] = {}  # validations that run here
-        self.tries: dict[str, int] = {}
         self.woken = asyncio.Event()
         self.stopping = threading.Event()
         self.draining = False
@@ -128,7 +125,7 @@ class Worker:
             await asyncio.get_running_loop().run_in_executor(None, self._leave)
         self.disk.shutdown()
         self.heavy.shutdown()
-        self.children.shutdown()
+        self.validating.close()
 
     def notes(self, batch: Batch) -> tuple[Problem, ...]:
         """What keeps a batch from going on at the moment."""
@@ -183,8 +180,8 @@ class Worker:
                 self.lanes.add(await self._in_thread(self._job, batch))
         if not self.draining:
             for batch in batches:
-                if batch.status != "validating" and batch.id in self.checks:
-                    self.checks[batch.id].kill()  # cancelled, or its time is over
+                if batch.status != "validating":
+                    self.validating.end(batch.id)
                 if batch.status != "in_progress" and batch.id not in self.busy:
                     self.busy[batch.id] = asyncio.create_task(self._further(batch))
         self.lanes.wake()
@@ -262,7 +259,7 @@ class Worker:
             if owned is None:
                 return
             if owned.status == "validating":
-                await self._validate(owned)
+                await self.validating.run(owned)
             else:
                 await self._finalise(owned)
         except Stopped:
@@ -292,68 +289,6 @@ class Worker:
             finally:
                 work.close()
         return batch if batch.owner == store.alive.id else store.state.own(batch.id, batch.status, batch.owner, store.alive.id)
-
-    async def _validate(self, batch: Batch) -> None:
-        try:
-            await self._in_thread(self.store.hold_input, batch)
-        except FileNotFoundError:
-            await self._fail(batch, [Problem("file_not_found", f"The input file '{batch.input_file}' is gone: upload it again.")])
-            return
-        job = validate.Job(
-            str(self.store.input_path(batch.id)), batch.endpoint, list(self.models()), self.limits.max_lines or 0, self.limits.max_line
-        )
-        found = await self._examine(batch, job)
-        if found is None:
-            return
-        if found.errors:
-            problems = [Problem(code, message, line, param) for code, message, line, param in found.errors]
-            if found.errors_total > len(problems):
-                problems.append(Problem("more_errors", f"{found.errors_total - len(problems):,} more lines have errors."))
-            await self._fail(batch, problems)
-            return
-        ranges = [Range(*span) for span in found.ranges]
-
-        def begin() -> Batch | None:
-            Work.make(self.store.work_path(batch.id), ranges)
-            changes: dict[str, Any] = {"models": tuple(found.models), "model": found.models[0], "fingerprint": found.fingerprint}
-            changes |= {"counts": Counts(sum(span.lines for span in ranges)), "times": {"in_progress": int(self.store.clock())}}
-            begun = self.store.state.change(batch.id, ("validating",), status="in_progress", owner=None, **changes)
-            if begun is None and ((now := self.store.state.batch(batch.id)) is None or now.over):
-                self.store.drop_work(batch.id)  # cancelled, and ended already
-            return begun
-
-        await self._in_thread(begin)
-
-    async def _examine(self, batch: Batch, job: validate.Job) -> validate.Found | None:
-        """None: it ended without a word, and is tried again."""
-        check = self.checks[batch.id] = validate.Check(job)
-        talk = asyncio.get_running_loop().run_in_executor(self.children, check.run)
-        try:
-            found = await asyncio.shield(talk)
-        finally:
-            del self.checks[batch.id]
-            if not talk.done():
-                check.kill()
-                await asyncio.gather(talk, return_exceptions=True)
-        if found is not None or check.killed:
-            return found
-        tries = self.tries[batch.id] = self.tries.get(batch.id, 0) + 1
-        log.warning("batches: validating %s ended (exit %s)", batch.id, check.code)
-        if tries >= TRIES:
-            text = f"Validating the file failed (exit {check.code}): see the gateway's log, then create the batch again."
-            await self._fail(batch, [Problem("validation_failed", text)])
-        return None
-
-    async def _fail(self, batch: Batch, problems: Sequence[Problem]) -> None:
-        def end() -> None:
-            now = int(self.store.clock())
-            ended = self.store.state.change(
-                batch.id, ("validating",), status="failed", owner=None, errors=tuple(problems), times={"failed": now}
-            )
-            if ended is not None:
-                self.store.drop_work(batch.id)
-
-        await self._in_thread(end)
 
     async def _finalise(self, batch: Batch) -> None:
         keep = self.settings.keep_files
