@@ -25,6 +25,7 @@ from server.batch.writer import Item, Span, Writer, reason
 
 WAIT = 1.0  # seconds until free ranges are looked for again
 ABANDONED = Answer(499, "", b"")  # of a batch that has ended: nobody keeps it
+NOT_NOW = Answer(503, "", b"", loading=True)
 BOM = b"\xef\xbb\xbf"
 
 log = logging.getLogger("sllm")
@@ -94,6 +95,8 @@ class Lanes:
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self.stop = asyncio.Event()
         self.news = asyncio.Event()
+        self.going = asyncio.Event()  # results can be kept
+        self.going.set()
         self.served = 0
 
     def add(self, job: Job) -> None:
@@ -117,6 +120,7 @@ class Lanes:
         """Claim nothing more; what is at an engine may finish."""
         self.stop.set()
         self.news.set()
+        self.going.set()
 
     async def over(self, within: float) -> None:
         """After `drain`: wait until what runs has ended, and end it after `within` seconds."""
@@ -212,6 +216,10 @@ class Lanes:
         assert isinstance(line, JobLine)
         job = line.job
         assert job is not None
+        if not self.going.is_set():
+            await self.going.wait()
+            if self.stop.is_set():
+                return NOT_NOW
         if job.ended:
             return ABANDONED
         send = asyncio.ensure_future(self.inner(line))

@@ -340,8 +340,11 @@ class Worker:
                 log.warning("batches go on")
             self.reason = reason
             self.tell.paused(reason)
-            if reason is None:
+            if reason is None or self.draining:
+                self.lanes.going.set()
                 self.lanes.wake()
+            else:
+                self.lanes.going.clear()
 
     def _paused_in_thread(self, reason: str | None) -> None:
         self.failing = reason is not None

@@ -375,25 +375,31 @@ async def test_a_full_disk_pauses_and_says_so_and_it_goes_on_by_itself(running: 
     assert len(await lines(running, batch.output_file_id)) == 100
 
 
-async def test_results_that_cannot_be_committed_wait_and_are_not_generated_again(running: Running, talk: Talk) -> None:
-    batch = await create(running, jsonl(*(line(f"{n}", f"gate {n}") for n in range(4))))
+async def test_results_that_cannot_be_committed_wait_and_nothing_new_is_sent_meanwhile(running: Running, talk: Talk) -> None:
+    batch = await create(running, jsonl(*(line(f"{n}", f"gate {n}") for n in range(40))))
     await when(lambda: talk.open == 4)
     worker = running.app.batching.worker
     assert worker is not None
     worker.writer.retry = 0.05
     job = worker.lanes.jobs[batch.id]
-    put, failures = job.work.put, [OSError(28, "No space left on device")] * 3
+    put, tries, room = job.work.put, [], False
 
     def full(*args: Any) -> Any:
-        if failures:
-            raise failures.pop()
+        tries.append(args)
+        if not room:
+            raise OSError(28, "No space left on device")
         return put(*args)
 
     job.work.put = full  # type: ignore[method-assign]
     talk.gate.set()
+    await when(lambda: len(tries) > 5)
+    assert (await running.openai().batches.retrieve(batch.id)).errors is not None
+    seen = len(talk.seen)
+    await when(lambda: len(tries) > 10)
+    assert len(talk.seen) == seen < 40
+    room = True
     batch = await until(running, batch, "completed")
-    assert failures == []
-    assert len(await lines(running, batch.output_file_id)) == len(talk.seen) == 4
+    assert len(await lines(running, batch.output_file_id)) == len(talk.seen) == 40
 
 
 async def test_metrics_count_batches_lines_and_tokens(running: Running) -> None:
