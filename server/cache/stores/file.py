@@ -114,8 +114,14 @@ class Link:
         self.openings += 1
         self.up = True
 
+    def _create(self) -> None:
+        """The file, for this user alone. One that is there is not opened: to close it again would drop every lock that SQLite
+        holds on it in this process (https://sqlite.org/howtocorrupt.html, 2.2)."""
+        with suppress(FileExistsError):
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
     def _connect(self) -> sqlite3.Connection:
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        self._create()
         connection = sqlite3.connect(
             self.path, timeout=BUSY_WRITING if self.writes else BUSY, isolation_level=None, check_same_thread=False
         )

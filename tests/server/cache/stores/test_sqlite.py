@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from server.cache.stores import tables
 from server.cache.stores.base import Row, StoreDown
+from server.cache.stores.file import Link
 from server.cache.stores.levels import Levels
 from server.cache.stores.memory import Memory
 from server.cache.stores.sqlite import SQLite
@@ -345,3 +346,19 @@ async def test_closing_ends_the_threads_and_the_files(free_of_leaks: None, file:
         await store.close()
         assert not store._reader.is_alive()
         assert not store._writer.is_alive()
+
+
+def test_opening_the_file_again_in_this_process_drops_no_lock(tmp_path):
+    def locks() -> list[str]:
+        inode = f":{path.stat().st_ino}"
+        return [line for line in Path("/proc/locks").read_text().splitlines() if "POSIX" in line and line.split()[5].endswith(inode)]
+
+    path = tmp_path / "cache.sqlite"
+    reader, writer = Link(path, writes=False), Link(path, writes=True)
+    reader.connection().execute("SELECT count(*) FROM sqlite_master").fetchone()
+    before = locks()
+    writer.connection()
+    assert before
+    assert len(locks()) >= len(before)
+    writer.close()
+    reader.close()
