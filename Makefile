@@ -19,7 +19,7 @@ BIN := $(VENV)/bin
 INSTALL := $(PYTHON) requirements/install.py --venv $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-quantize install-harness install-ray serve chat doctor quantize evaluate test test-fast check format lock docs demo-model bench-gateway bench-startup bench-quantize bench-cache bench-semantic bench-guards clean
+.PHONY: help install install-quantize install-harness install-ray serve chat doctor quantize evaluate test test-fast check format lock docs demo-model bench-gateway bench-startup bench-quantize bench-cache bench-semantic bench-guards bench-batch clean
 
 help: ## List all targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -97,6 +97,12 @@ bench-cache: install ## Measure hits, misses and single flight of the cache; wri
 bench-guards: install ## Measure what guards add to clean streams, and what they find; writes benchmarks/results/guards
 	@$(BIN)/python -m benchmarks.presidio_peer server/guards/data/pii.jsonl server/guards/data/pii_unseen.jsonl
 	@$(BIN)/python -m benchmarks.guards $(ARGS)
+
+bench-batch: install ## Measure batch work: offline, a large file, beside interactive requests, under SIGKILLs (40 minutes)
+	@$(BIN)/python -m benchmarks.batch_offline $(ARGS)
+	@$(BIN)/python -m benchmarks.batch_files
+	@$(BIN)/python -m benchmarks.batch_share
+	@$(BIN)/python -m benchmarks.batch_kills
 
 bench-startup: install ## Measure from the command to the first token; writes benchmarks/results/startup
 	@$(BIN)/python -m benchmarks.startup $(ARGS)
