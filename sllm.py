@@ -353,6 +353,34 @@ def _located(config: Path | None, model: str | None) -> tuple[str, Path]:
 
 
 @app.command()
+def plan(
+    model: Annotated[
+        str | None,
+        typer.Argument(metavar="[MODEL]", help="Folder, Hugging Face id, or a model of the configuration; none: the demo."),
+    ] = None,
+    vram: Annotated[
+        str | None, typer.Option("--vram", metavar="SIZE", help="Memory of the GPU, e.g. 24GiB. [default: this machine's]")
+    ] = None,
+    gpu: Annotated[str | None, typer.Option("--gpu", metavar="NAME", help="A card by name, e.g. h200, l4, rtx4090.")] = None,
+    max_model_len: Annotated[
+        int | None, typer.Option("--max-model-len", metavar="N", min=1, help="Context in tokens. [default: the model's longest]")
+    ] = None,
+    calibration: Annotated[bool, typer.Option("--calibration", help="Show how far plans were off from engines that were started.")] = False,
+    data_dir: DataDir = None,
+    config: Config = None,
+    json: Json = False,
+) -> int:
+    """Tell what a model needs and what fits: weights, KV cache, context and concurrency by format. Nothing is downloaded or loaded."""
+    from server.terminal import plan as command
+    from server.terminal import start
+
+    settings = load(config, start.overrides(data_dir=data_dir))
+    if calibration:
+        return command.calibrated(settings, as_json=json)
+    return command.run(settings, model, vram, gpu, max_model_len, as_json=json)
+
+
+@app.command()
 def doctor(config: Config = None, host: Host = None, port: Port = None, data_dir: DataDir = None, json: Json = False) -> int:
     """Check this machine: each line ok, or what to do."""
     from server.doctor import report

@@ -21,7 +21,16 @@ DIRECTIONS: dict[str, set[str]] = {
     # `sllm batch`: engine and pipeline in one process
     "server.offline": {"server.terminal", "server.gateway", "server.batch", "server.engine", "server.rundir", *BASE},
     "server.doctor": {"server.terminal", "server.engine", "server.rundir", *BASE},
-    "server.terminal": {"server.supervisor", "server.rundir", "server.cache", "server.guards", "server.guardsettings", *BASE},
+    # the engine: `sllm plan` prints what its planner says
+    "server.terminal": {
+        "server.supervisor",
+        "server.engine",
+        "server.rundir",
+        "server.cache",
+        "server.guards",
+        "server.guardsettings",
+        *BASE,
+    },
     "server.supervisor": {"server.workers", "server.rundir", "server.engine", *BASE},  # gateways are its child processes
     "server.workers": {*BASE},
     "server.rundir": {*BASE},

@@ -7,6 +7,7 @@ RESOLVING -> LOADING -> WARMING_UP -> READY -> (died or stalled) RESTARTING -> L
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -18,6 +19,7 @@ import msgspec
 
 from server.engine import argv, diagnose, digests, kvcache, manifest, plugins, watch
 from server.engine.machine import Machine
+from server.engine.planner import calibration
 from server.engine.process import EngineProcess
 from server.engine.resolve import Resolved, resolve
 from server.engine.shares import Need, gpu_shares
@@ -60,6 +62,7 @@ class Engine:
         self.process: EngineProcess | None = None
         self.work: asyncio.Task[Any] | None = None
         self.reading: asyncio.Task[None] | None = None  # the digests of what is loaded
+        self.comparing: asyncio.Task[None] | None = None  # the plan with the engine's own figures
         self.stopping = False
         self.phase_began = time.monotonic()
         self.state = EngineState(model=model.name, phase=Phase.RESOLVING, since=time.time(), address=f"unix:{self.socket}")
@@ -166,6 +169,7 @@ class Engine:
         length = facts.max_model_len or self.state.max_model_len
         self._update(takes_priority=argv.takes_priority(parts), slots=command.slots)
         self._enter(Phase.READY, max_model_len=length, engine_version=facts.version, last_token=time.time())
+        self.comparing = asyncio.create_task(self._compare(parts, facts.version))
 
         def progressed() -> None:
             self._update(last_token=time.time())
@@ -197,6 +201,11 @@ class Engine:
             self.stack.say(f"{self.model.name}: its answers are not cached: cannot read what it has loaded ({error})")
             return
         self._update(weights=found.weights, template=found.template, adapters=found.adapters)
+
+    async def _compare(self, parts: argv.Parts, version: str) -> None:
+        """Hold the plan against the figures that the engine has logged (`sllm plan --calibration`). Nothing waits for it."""
+        with contextlib.suppress(Exception):  # a plan that cannot be made is no fault of the engine's
+            await asyncio.to_thread(calibration.note, parts, self.stack.machine, self.log, version, self.stack.settings.gateway.data_dir)
 
     async def _until_it_ends(self, process: EngineProcess, work: Coroutine[Any, Any, T], timeout: float | None = None) -> T | None:
         """The result of `work`, or None where the process ends, we stop, or the time is up, before it comes."""

@@ -1,0 +1,1 @@
+"""What a model needs and what fits, from its config.json and the headers of its weights alone."""
