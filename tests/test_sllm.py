@@ -16,7 +16,7 @@ import yaml
 import sllm
 from server.settings import ROOT, Gateway, load
 
-COMMANDS = ["serve", "gateway", "batch", "chat", "quantize", "evaluate", "doctor", "config show", "config check"]
+COMMANDS = ["serve", "gateway", "batch", "chat", "quantize", "evaluate", "plan", "doctor", "config show", "config check"]
 COMMANDS += ["cache stats", "cache flush", "cache calibrate", "guard check", "guard test"]
 runner = typer.testing.CliRunner()
 
@@ -40,7 +40,7 @@ def test_help_names_each_command_that_there_is_and_no_other():
     listed = [
         line.split()[0] for line in shown.split("Commands:")[1].splitlines() if line.strip() and line.startswith("  ") and line[2] != " "
     ]
-    assert listed == ["serve", "gateway", "batch", "chat", "quantize", "evaluate", "doctor", "config", "cache", "guard"]
+    assert listed == ["serve", "gateway", "batch", "chat", "quantize", "evaluate", "plan", "doctor", "config", "cache", "guard"]
 
 
 def test_a_flag_shows_the_default_and_the_words_of_its_field():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from server.engine import argv, machine
+from server.engine import argv, kvcache, machine
 from server.engine.planner import calibration, gpus, memory
 from server.engine.planner.memory import Device
 from server.engine.planner.plan import Plan, Row, plan
@@ -50,7 +50,7 @@ def here(settings: Settings) -> Device:
     if settings.engine != "cpu" and (found := machine.gpu_memory()):
         return memory.cuda(found, "this machine's GPU")
     free = machine.available_memory()
-    return memory.cpu(free, min(argv.CPU_KV_CACHE, free // 10))
+    return memory.cpu(free, min(argv.CPU_KV_CACHE, free // 10), fp8=bool(kvcache.WIDE & machine.instructions()))
 
 
 def as_dict(found: Plan) -> dict[str, Any]:
@@ -221,7 +221,11 @@ def calibration_lines(found: Sequence[dict[str, Any]]) -> list[str]:
     widths = [max(len(line[i]) for line in (head, *rows)) for i in range(len(head))]
     shown = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in (head, *rows)]
     worst = max((abs(record["error"].get("kv_tokens", 0.0)) for record in found), default=0.0)
-    return [*shown, "", f"{len(found)} starts, KV tokens off by at most {worst:.1%}. Without a GPU the engine logs no size of its weights."]
+    return [
+        *shown,
+        "",
+        f"{len(found)} compared, KV tokens off by at most {worst:.1%}. Without a GPU the engine logs no size of its weights.",
+    ]
 
 
 def _percent(value: Any) -> str:

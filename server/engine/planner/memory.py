@@ -32,6 +32,7 @@ KV_BYTES = {
 SCALED = ("int8_per_token_head", "fp8_per_token_head", "int4_per_token_head")
 CONTEXT_OF_CUDA = GIB // 2  # NCCL, cuBLAS workspaces and the like, which vLLM counts as not torch's
 GRAPHS_A_LAYER = 12 * MIB
+BEFORE_AMPERE = ("t4", "v100")
 LIBRARIES = 3 * GIB  # of an engine's processes without a GPU (measured; docs/plan.md)
 
 
@@ -52,6 +53,7 @@ class Device:
     kv_memory: int = 0
     gpus: int = 1
     eager: bool = False
+    fp8: bool = True  # whether it reads weights and KV caches in fp8 (server/engine/kvcache.py)
 
     @property
     def in_flight(self) -> int:
@@ -62,12 +64,13 @@ class Device:
 def cuda(memory: int, name: str = "") -> Device:
     """A card with `memory` bytes, as vLLM's defaults treat it."""
     tokens, sequences = (2048, 256) if memory < 70 * GIB or name.startswith("a100") else (8192, 1024)
-    return Device(name, "cuda", memory, batched_tokens=16384 if memory >= 160 * GIB else tokens, sequences=sequences)
+    tokens = 16384 if memory >= 160 * GIB else tokens
+    return Device(name, "cuda", memory, batched_tokens=tokens, sequences=sequences, fp8=not name.startswith(BEFORE_AMPERE))
 
 
-def cpu(memory: int, kv_memory: int) -> Device:
+def cpu(memory: int, kv_memory: int, fp8: bool = True) -> Device:
     """This machine without a GPU: blocks of 128 tokens (`platforms/cpu.py`), a KV cache of a fixed size."""
-    return Device("cpu", "cpu", memory, share=1.0, block=128, kv_memory=kv_memory, eager=True)
+    return Device("cpu", "cpu", memory, share=1.0, block=128, kv_memory=kv_memory, eager=True, fp8=fp8)
 
 
 def kv_bytes(layer: Layer, dtype: str) -> float:

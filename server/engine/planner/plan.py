@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -83,9 +83,9 @@ def of_shape(model: Model, shape: Shape, load: Load, device: Device, wanted: int
     """The same for a shape that is known."""
     length = _length(model, shape, wanted)
     reserved = memory.reserve(shape, device)
-    sizes = formats.weights(shape, model.dtype)
+    sizes = {name: size for name, size in formats.weights(shape, model.dtype).items() if device.fp8 or name != "fp8"}
     as_is = formats.served(shape, model.dtype)
-    kv_dtypes = _kv_dtypes(model, shape)
+    kv_dtypes = [dtype for dtype in _kv_dtypes(model, shape) if device.fp8 or dtype != "fp8"] or _kv_dtypes(model, shape)[:1]
     if shape.unplanned:
         rows = [_unplanned(name, size, reserved, load, device) for name, size in sizes.items()]
     else:
@@ -95,7 +95,17 @@ def of_shape(model: Model, shape: Shape, load: Load, device: Device, wanted: int
     chosen = next((r for r in _preferred(rows, as_is) if r.fits), None)
     notes = [*load.notes, *_notes(shape, device, model)]
     asked = wanted or (model.max_model_len if model.max_model_len != "auto" else None)
-    remedies = _remedies(typed, rows, as_is, kv_dtypes[0], asked, shape, load, device, length) if served and not served.fits else []
+
+    def to_type(row: Row, tokens: int | None) -> tuple[str, ...]:
+        return commands(typed, row, as_is, kv_dtypes[0], tokens, online=device.kind == "cuda")
+
+    remedies = []
+    if served and not served.fits:
+        remedies = _elsewise(rows, as_is, kv_dtypes[0], length, asked, to_type)
+        if device.kind == "cpu":
+            remedies += _with_memory(typed, served, shape, load, device, length)
+        else:
+            remedies += _with_cards(typed, served, shape, load, device, length)
     return Plan(
         model=model.name,
         shape=shape,
@@ -107,7 +117,7 @@ def of_shape(model: Model, shape: Shape, load: Load, device: Device, wanted: int
         rows=tuple(rows),
         served=served,
         chosen=chosen,
-        commands=commands(typed, chosen, as_is, kv_dtypes[0], asked) if chosen else (),
+        commands=to_type(chosen, asked) if chosen else (),
         remedies=tuple(remedies),
         notes=tuple(notes),
     )
@@ -218,11 +228,11 @@ def _preferred(rows: list[Row], as_is: str) -> list[Row]:
     return sorted((r for r in rows if r.format in order), key=lambda r: order[r.format])
 
 
-def commands(typed: str, row: Row, as_is: str, kv: str, length: int | None) -> tuple[str, ...]:
-    """What to type to serve `row`; a checkpoint that does not exist yet is made first."""
+def commands(typed: str, row: Row, as_is: str, kv: str, length: int | None, *, online: bool = True) -> tuple[str, ...]:
+    """What to type to serve `row`. A checkpoint that does not exist yet is made first; fp8 weights are made `online`, while loading."""
     words, first, name = [], [], typed
     method = next((f.method for f in formats.FORMATS if f.name == row.format), "")
-    if row.format != as_is and row.format == "fp8":
+    if row.format != as_is and row.format == "fp8" and online:
         words += ["--quantization", "fp8"]
     elif row.format != as_is:
         name = f"./{typed.rstrip('/').rpartition('/')[2]}-{method}"
@@ -234,42 +244,62 @@ def commands(typed: str, row: Row, as_is: str, kv: str, length: int | None) -> t
     return (*first, f"sllm serve {name}" + (f" -- {' '.join(words)}" if words else ""))
 
 
-def _remedies(
-    typed: str, rows: list[Row], as_is: str, kv: str, asked: int | None, shape: Shape, load: Load, device: Device, length: int
+def _elsewise(
+    rows: list[Row], as_is: str, kv: str, length: int, asked: int | None, to_type: Callable[[Row, int | None], tuple[str, ...]]
 ) -> list[Remedy]:
-    """What would fit: a shorter context, a smaller KV cache, smaller weights, a bigger card."""
+    """What would fit here: a shorter context, a smaller KV cache, smaller weights, or smaller weights and a shorter context."""
     found = []
-    served = next(r for r in rows if r.format == as_is)
     for r in (r for r in rows if r.format == as_is and 0 < r.longest < length):
-        shorter = min(r.longest, length)
-        words = f"a context of {shorter:,} tokens" + (f" with the KV cache in {r.kv_dtype}" if r.kv_dtype != kv else "")
-        found.append(Remedy(words, commands(typed, r, as_is, kv, shorter)))
-    seen = set()
-    for r in _preferred(rows, as_is):
-        if r.fits and r.format not in seen:
-            seen.add(r.format)
-            parts = [r.format] if r.format != as_is else []
-            parts += [f"the KV cache in {r.kv_dtype}"] if r.kv_dtype not in ("", kv) else []
-            found.append(Remedy(" and ".join(parts), commands(typed, r, as_is, kv, asked)))
-    if device.kind == "cuda":
-        found += _cards(served, shape, load, device, length)
-    elif not found:
-        taken = served.weights + load.adapters + load.draft + memory.reserve(shape, device) + device.kv_memory
-        found.append(Remedy(f"a machine with {taken / GIB:.1f} GiB of free memory, or a GPU"))
+        found.append(Remedy(_words(r, as_is, kv, r.longest), to_type(r, r.longest)))
+    preferred = _preferred(rows, as_is)
+    fitting = {r.format: r for r in reversed(preferred) if r.fits}  # the first of each format
+    for r in (r for r in preferred if fitting.get(r.format) is r):
+        found.append(Remedy(_words(r, as_is, kv), to_type(r, asked)))
+    if not found:
+        shorter = {r.format: r for r in preferred if r.longest}  # the last of each: its smallest KV cache
+        found += [Remedy(_words(r, as_is, kv, r.longest), to_type(r, r.longest)) for r in shorter.values()]
     return found
 
 
-def _cards(served: Row, shape: Shape, load: Load, device: Device, length: int) -> list[Remedy]:
+def _words(row: Row, as_is: str, kv: str, length: int = 0) -> str:
+    parts = [f"weights in {row.format}"] if row.format != as_is else []
+    parts += [f"the KV cache in {row.kv_dtype}"] if row.kv_dtype not in ("", kv) else []
+    parts += [f"contexts of up to {length:,} tokens"] if length else []
+    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))
+
+
+def _with_memory(typed: str, served: Row, shape: Shape, load: Load, device: Device, length: int) -> list[Remedy]:
+    """Without a GPU: a larger KV cache, or a machine with more memory."""
+    pool = memory.pool((*shape.layers, *load.layers), served.kv_dtype, device) if served.kv_dtype else None
+    cache = pool.block_bytes * (pool.blocks(length) + 1) if pool else 0
+    taken = served.weights + load.adapters + load.draft + memory.reserve(shape, device) + max(cache, device.kv_memory)
+    if taken > device.memory:
+        return [Remedy(f"a machine with {taken / GIB:.1f} GiB of free memory")]
+    return [Remedy(f"a KV cache of {cache / GIB:.1f} GiB", (f"sllm serve {typed} -- --kv-cache-memory-bytes {cache}",))]
+
+
+def _with_cards(typed: str, served: Row, shape: Shape, load: Load, device: Device, length: int) -> list[Remedy]:
+    """The smallest card that holds the checkpoint as it is, and how many of this one would."""
+
+    def fits(card: Device) -> bool:
+        many = card.gpus // device.gpus
+        beside = Load(load.adapters // many, load.draft // many, load.layers)
+        if shape.unplanned:
+            return _unplanned(served.format, weights, memory.reserve(shape, card), beside, card).fits
+        return row(shape, served.format, weights, served.kv_dtype, beside, card, length).fits
+
+    weights = served.weights * device.gpus
+    found = []
     for name in gpus.bigger(device.memory + 1):
-        card = memory.cuda(gpus.memory(name), name)
-        card = replace(card, share=device.share, gpus=device.gpus, eager=device.eager)
-        again = row(shape, served.format, served.weights * device.gpus, served.kv_dtype, load, card, length) if served.kv_dtype else None
-        if again and again.fits:
-            return [Remedy(f"a card such as {name} ({gpus.memory(name) / GIB:.0f} GiB)")]
-    need = (served.weights + load.adapters + load.draft + memory.reserve(shape, device)) / device.share
-    if shape.unplanned and (names := gpus.bigger(need)):
-        return [Remedy(f"a card such as {names[0]} ({gpus.memory(names[0]) / GIB:.0f} GiB)")]
-    return [Remedy("several GPUs: `-- --tensor-parallel-size 2` and more divide weights and KV cache")]
+        card = replace(memory.cuda(gpus.memory(name), name), share=device.share, gpus=device.gpus, eager=device.eager)
+        if fits(replace(card, kv_memory=device.kv_memory)):
+            found.append(Remedy(f"a card such as {name} ({card.memory / GIB:.0f} GiB)"))
+            break
+    for many in (n for n in (2, 4, 8) if n > device.gpus and shape.heads % n == 0):
+        if fits(replace(device, gpus=many)):
+            found.append(Remedy(f"{many} cards like this one", (f"sllm serve {typed} -- --tensor-parallel-size {many}",)))
+            break
+    return found or [Remedy(f"more than {max(8, device.gpus)} cards like this one, or smaller weights on several")]
 
 
 def _notes(shape: Shape, device: Device, model: Model) -> list[str]:

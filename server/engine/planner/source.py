@@ -67,8 +67,9 @@ def of_hub(model_id: str, revision: str | None) -> tuple[dict[str, Any], list[Te
             "safetensors files) and give its path"
         )
     try:
-        config = checkpoint.read_json(Path(hf_hub_download(model_id, "config.json", revision=revision)))
-        found = HfApi().get_safetensors_metadata(model_id, revision=revision)
+        commit = HfApi().model_info(model_id, revision=revision).sha  # fails at once where the hub cannot be reached
+        config = checkpoint.read_json(Path(hf_hub_download(model_id, "config.json", revision=commit)))
+        found = HfApi().get_safetensors_metadata(model_id, revision=commit)
     except errors.NotASafetensorsRepoError:
         raise StartError(
             f"'{model_id}' has no model.safetensors: planning reads safetensors headers, so look for a repository of the model in that form"
