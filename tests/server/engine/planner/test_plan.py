@@ -65,7 +65,13 @@ def test_what_a_card_does_not_hold_several_do(tmp_path: Path):
     found = plan(model, memory.cuda(80 * GIB), 8192, typed="big")
     assert found.remedies[-1].what == "2 cards like this one"
     assert found.remedies[-1].commands == ("sllm serve big -- --tensor-parallel-size 2",)
-    assert plan(model, memory.cuda(10 * GIB), 8192).remedies[-1].what == "more than 8 cards like this one, or smaller weights on several"
+
+
+def test_what_nothing_holds_says_so(tmp_path: Path):
+    huge = config(160, 64, 8, 128, 8192, intermediate_size=28672)
+    found = plan(Model(name="huge", path=str(write(tmp_path / "huge", huge))), memory.cuda(10 * GIB), 8192)
+    assert what(found) == ["more than 8 cards like this one, or smaller weights on several"]
+    assert found.chosen is None
 
 
 def test_without_a_gpu_a_larger_kv_cache_is_offered(llama: Model):
