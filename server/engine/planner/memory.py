@@ -114,13 +114,12 @@ class Pool:
 def pool(layers: Sequence[Layer], dtype: str, device: Device) -> Pool:
     """The pool for `layers`. Layers of one kind share a group; of several kinds, groups have equally many layers."""
     pages = [split(layer, device.gpus) for layer in layers]
-    sizes = [ceil(kv_bytes(layer, dtype) * device.block) for layer in pages]
+    block = 16 if device.kind == "cpu" and not all(layer.heads for layer in layers) else device.block  # MLA on a CPU: 16 only
+    sizes = [ceil(kv_bytes(layer, dtype) * block) for layer in pages]
     if len({layer.window for layer in pages}) == 1:
-        return Pool(sum(sizes), ((pages[0].window, device.block),), device.in_flight)
+        return Pool(sum(sizes), ((pages[0].window, block),), device.in_flight)
     page = max(sizes)
-    buckets = Counter(
-        (layer.window, device.block * (page // size if page % size == 0 else 1)) for layer, size in zip(pages, sizes, strict=True)
-    )
+    buckets = Counter((layer.window, block * (page // size if page % size == 0 else 1)) for layer, size in zip(pages, sizes, strict=True))
     least, most = min(buckets.values()), max(buckets.values())
     many = most if most < 1.5 * least else least  # `_get_kv_cache_groups_uniform_page_size`
     groups = tuple(kind for kind, count in buckets.items() for _ in range(ceil(count / many)))

@@ -204,7 +204,7 @@ def _length(model: Model, shape: Shape, wanted: int | None) -> int:
         )
     if not (said or shape.context):
         raise UsageError(f"the config.json of '{model.name}' names no longest context: give one, such as --max-model-len 8192")
-    return said or shape.context
+    return said or shape.default_context
 
 
 def _kv_dtypes(model: Model, shape: Shape) -> list[str]:
@@ -306,6 +306,10 @@ def _notes(shape: Shape, device: Device, model: Model) -> list[str]:
     found = []
     if shape.unplanned:
         found.append(f"the KV cache is not planned: {shape.unplanned}")
+    if shape.default_context < shape.context:
+        found.append(f"unasked the engine takes {shape.default_context:,} tokens; --max-model-len {shape.context} goes to its longest")
+    if shape.towers:
+        found.append("it sees or hears as well: what its encoders take while they run is not in the reserve")
     if not formats.exact(shape) and model.dtype == "auto":
         found.append("the checkpoint is not in 16 bit, and the engine loads it in 16 bit")
     if model.speculative and model.speculative.method in ("ngram", "suffix"):

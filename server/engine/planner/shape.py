@@ -23,6 +23,7 @@ HEAD = re.compile(r"(?:^|\.)(?:lm_head|embed_out|output)\.weight$")
 ROUTER = re.compile(r"(?:mlp|block_sparse_moe|feed_forward)\.(?:gate|router)\.weight$|router\.(?:layer\.)?weight$|shared_expert_gate")
 STATE_LAYERS = ("linear_attention", "mamba", "mamba2", "conv", "recurrent", "ssm", "lightning_attention")
 STATE_KEYS = ("mamba_d_state", "ssm_state_size", "state_size", "linear_num_value_heads", "mamba_d_conv", "ssm_cfg", "lru_width")
+SCALED_ALREADY = ("su", "longrope", "llama3", "yarn", "deepseek_yarn", "deepseek_llama_scaling")
 PATTERNS = {"gemma2": 2, "gemma3": 6, "gemma3_text": 6, "cohere2": 4}  # every n-th layer is full, where the config names no pattern
 
 
@@ -53,12 +54,15 @@ class Linear:
 class Shape:
     """A model. `parts` is bytes as stored by part; `linears` are inside the decoder; `plain` numbers stay 16 bit in every format.
 
+    `context` is the longest in tokens, `default_context` the one that vLLM takes unasked. `towers`: it sees or hears as well.
     `unplanned` says why its KV cache is not planned, "" where it is. `quantization` is the checkpoint's own word.
     """
 
     architecture: str
     layers: tuple[Layer, ...]
     context: int
+    default_context: int
+    towers: bool
     hidden: int
     intermediate: int
     vocabulary: int
@@ -106,11 +110,14 @@ def shape(config: Mapping[str, Any], tensors: Sequence[Tensor], *, mtp: bool = F
             plain += tensor.elements
     floats = {tensor.dtype: tensor.bytes for tensor in used if tensor.dtype in FLOATS}
     named = str(text.get("dtype") or text.get("torch_dtype") or config.get("dtype") or config.get("torch_dtype") or "")
+    longest, unasked = context_of(text)
     extra = number(text, "num_nextn_predict_layers", "mtp_num_hidden_layers") if mtp else 0
     return Shape(
         architecture=str((config.get("architectures") or [""])[0]),
         layers=kv_layers(text, count, extra),
-        context=context_of(text),
+        context=longest,
+        default_context=unasked,
+        towers=bool(config.get("vision_config") or config.get("audio_config")),
         hidden=number(text, "hidden_size", "n_embd", "d_model"),
         intermediate=number(text, "intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size")
         or 4 * number(text, "hidden_size", "n_embd"),
@@ -149,16 +156,25 @@ def number(config: Mapping[str, Any], *keys: str) -> int:
     return 0
 
 
-def context_of(text: Mapping[str, Any]) -> int:
-    """The longest sequence in tokens, 0 where unsaid. YaRN and its like multiply, as vLLM's `_get_and_verify_max_len` does."""
+def context_of(text: Mapping[str, Any]) -> tuple[int, int]:
+    """The longest sequence in tokens and the one that vLLM takes unasked; 0 where unsaid.
+
+    Source: vLLM's `_get_and_verify_max_len` (0.32): plain scaling multiplies, YaRN and Gemma 3 have it in the number already, and
+    LongRoPE (Phi) stays at the length it was trained on unless asked.
+    """
     longest = number(text, *checkpoint.CONTEXT_KEYS)
-    rope = text.get("rope_scaling") or text.get("rope_parameters")
-    if not isinstance(rope, dict):
-        return longest
-    kind, factor = rope.get("rope_type", rope.get("type")), rope.get("factor", 1)
-    if kind == "yarn" and isinstance(rope.get("original_max_position_embeddings"), int):
-        return int(rope["original_max_position_embeddings"] * factor)
-    return int(longest * factor) if kind in ("linear", "dynamic", "mrope") and isinstance(factor, (int, float)) else longest
+    rope = text.get("rope_parameters") or text.get("rope_scaling")
+    if not isinstance(rope, dict) or "gemma3" in str(text.get("model_type")):
+        return longest, longest
+    several = [value for value in rope.values() if isinstance(value, dict)]  # by type of layer
+    for one in several or [rope]:
+        kind, factor = str(one.get("rope_type", one.get("type"))), one.get("factor")
+        if kind == "longrope":
+            trained = number(text, "original_max_position_embeddings") or number(one, "original_max_position_embeddings")
+            return longest, trained or longest
+        if kind not in SCALED_ALREADY and isinstance(factor, (int, float)):
+            return int(longest * factor), int(longest * factor)
+    return longest, longest
 
 
 def kv_layers(text: Mapping[str, Any], count: int, extra: int = 0) -> tuple[Layer, ...]:

@@ -4,7 +4,7 @@
 
 Faults: `crash` ends with a log at start; `deaf` never listens; `stall` answers /health and /metrics only; `stubborn`
 ignores SIGTERM; `family` starts a process of its own in a session of its own; `once:FILE:FAULT` has FAULT only while
-FILE does not exist, and makes it.
+FILE does not exist, and makes it; `figures` logs a KV cache as vLLM does.
 """
 
 import json
@@ -61,6 +61,10 @@ def main() -> None:
             if not Path(file).exists():
                 Path(file).touch()
                 FAULTS.add(name)
+    if "figures" in FAULTS:
+        print(
+            "INFO CPU KV cache size: 500,000 tokens, Maximum concurrency for 2,048 tokens per request: 244.14x", file=sys.stderr, flush=True
+        )
     if "crash" in FAULTS:
         print("ValueError: something that no table knows", file=sys.stderr)
         raise SystemExit(3)

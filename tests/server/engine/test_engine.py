@@ -13,9 +13,10 @@ import pytest
 from quantize.digest import weights
 from server.engine.engine import Engine, Stack
 from server.engine.machine import Machine
+from server.engine.planner import calibration
 from server.engine.shares import Need
 from server.errors import EngineFailed, ModelNotFound
-from server.settings import Gateway, Model, Restart, Settings, Watchdog
+from server.settings import DEMO_MODEL, ROOT, Gateway, Model, Restart, Settings, Watchdog
 from server.state import EngineState, Phase
 from tests.server.engine.conftest import CPU, alive, fake
 
@@ -64,6 +65,26 @@ class Life:
     async def stop(self) -> None:
         await self.engine.stop(5)
         await self.running
+
+
+async def test_after_its_start_the_plan_is_held_against_its_log(tmp_path: Path) -> None:
+    life = Life(tmp_path, ROOT / DEMO_MODEL, "figures")
+    await life.until(Phase.READY)
+    assert life.engine.comparing
+    await life.engine.comparing
+    (kept,) = calibration.read(tmp_path)
+    assert (kept["model"], kept["predicted"]["kv_tokens"], kept["engine"]["kv_tokens"]) == ("m", 524_288, 500_000)
+    assert kept["error"] == {"kv_tokens": 0.04858}
+    await life.stop()
+
+
+async def test_a_model_that_cannot_be_planned_starts_as_well(tmp_path: Path, model_folder: Path) -> None:
+    life = Life(tmp_path, model_folder, "figures")
+    await life.until(Phase.READY)
+    assert life.engine.comparing
+    await life.engine.comparing
+    assert calibration.read(tmp_path) == []
+    await life.stop()
 
 
 async def test_an_engine_becomes_ready_and_stops(tmp_path: Path, model_folder: Path) -> None:

@@ -106,9 +106,20 @@ def test_layers_for_multi_token_prediction_count_where_they_speculate():
     assert (len(plain.layers), len(own.layers)) == (2, 3)
 
 
-def test_a_context_stretched_by_yarn():
-    scaled = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
-    assert shape(config(1, 4, 2, 64, 256, rope_scaling=scaled), []).context == 131072
+CONTEXTS = {
+    "yarn, scaled already": ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}, (32768, 32768)),
+    "linear": ({"rope_scaling": {"type": "linear", "factor": 4.0}}, (131072, 131072)),
+    "Gemma 3, scaled already": ({"model_type": "gemma3_text", "rope_scaling": {"rope_type": "linear", "factor": 8.0}}, (32768, 32768)),
+    "by type of layer": ({"rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 2.0}}}, (65536, 65536)),
+    "LongRoPE": ({"rope_scaling": {"type": "longrope"}, "original_max_position_embeddings": 4096}, (32768, 4096)),
+}
+
+
+@pytest.mark.parametrize("name", CONTEXTS)
+def test_the_longest_context_and_the_one_taken_unasked(name: str):
+    more, expected = CONTEXTS[name]
+    found = shape(config(1, 4, 2, 64, 256, **more), [])
+    assert (found.context, found.default_context) == expected
 
 
 def test_a_config_of_something_else_is_named():
