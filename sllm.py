@@ -377,7 +377,7 @@ def plan(
     settings = load(config, start.overrides(data_dir=data_dir))
     if calibration:
         return command.calibrated(settings, as_json=json)
-    return command.run(settings, model, vram, gpu, max_model_len, as_json=json)
+    return command.run(settings, config, model, vram, gpu, max_model_len, as_json=json)
 
 
 @app.command()

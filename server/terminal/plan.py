@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from server.engine import argv, kvcache, machine
@@ -19,11 +20,14 @@ from server.units import size
 GIB = 2**30
 
 
-def run(settings: Settings, model: str | None, vram: str | None, gpu: str | None, length: int | None, *, as_json: bool) -> int:
+def run(
+    settings: Settings, config: Path | None, model: str | None, vram: str | None, gpu: str | None, length: int | None, *, as_json: bool
+) -> int:
     """Print the plan of `model`. Returns 0 where something fits, 1 where nothing does. Raises SLLMError."""
     chosen = choose.checkpoint(settings, model)
     device = card(vram, gpu) or here(settings)
-    found = plan(chosen, device, length, typed=model)
+    typed = f"{chosen.name} --config {config}" if config and chosen in settings.models else model
+    found = plan(chosen, device, length, typed=typed)
     print_json(as_dict(found)) if as_json else print("\n".join(lines(found)))
     return 0 if found.chosen else 1
 

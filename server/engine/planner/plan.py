@@ -73,7 +73,8 @@ class Load:
 
 
 def plan(model: Model, device: Device, wanted: int | None = None, *, typed: str | None = None) -> Plan:
-    """What `model` needs on `device` for contexts of `wanted` tokens; `typed` is what the user calls it. Raises StartError, UsageError."""
+    """What `model` needs on `device` for contexts of `wanted` tokens; `typed` is what the user
+    types after `sllm serve`. Raises StartError, UsageError."""
     spec = model.speculative
     shape = source.read(model.path or "", model.revision, mtp=bool(spec and spec.method == "mtp"))
     return of_shape(model, shape, beside(model, shape, device), configured(device, model), wanted, typed=typed)
@@ -85,7 +86,9 @@ def of_shape(model: Model, shape: Shape, load: Load, device: Device, wanted: int
     reserved = memory.reserve(shape, device)
     sizes = {name: size for name, size in formats.weights(shape, model.dtype).items() if device.fp8 or name != "fp8"}
     as_is = formats.served(shape, model.dtype)
-    kv_dtypes = [dtype for dtype in _kv_dtypes(model, shape) if device.fp8 or dtype != "fp8"] or _kv_dtypes(model, shape)[:1]
+    kv_dtypes = _kv_dtypes(model, shape)
+    if not device.fp8 or (device.kind == "cpu" and any(layer.head_dim % 32 for layer in shape.layers)):  # as kvcache.py says
+        kv_dtypes = kv_dtypes[:1]
     if shape.unplanned:
         rows = [_unplanned(name, size, reserved, load, device) for name, size in sizes.items()]
     else:
@@ -235,7 +238,7 @@ def commands(typed: str, row: Row, as_is: str, kv: str, length: int | None, *, o
     if row.format != as_is and row.format == "fp8" and online:
         words += ["--quantization", "fp8"]
     elif row.format != as_is:
-        name = f"./{typed.rstrip('/').rpartition('/')[2]}-{method}"
+        name = f"./{typed.partition(' ')[0].rstrip('/').rpartition('/')[2]}-{method}"
         first = [f"sllm quantize {typed} --method {method}"]
     if row.kv_dtype not in ("", kv):
         words += ["--kv-cache-dtype", row.kv_dtype]

@@ -65,6 +65,17 @@ def test_wrong_flags_are_wrong_usage(words: list[str], message: str, capfd: pyte
     assert message in capfd.readouterr().err
 
 
+def test_a_model_of_a_configuration_is_served_with_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    file = tmp_path / "s.yaml"
+    file.write_text(f"models: [{{name: chat, path: {write(tmp_path / 'llama', LLAMA31_8B)}}}]")
+    sllm.main(["plan", "chat", "--config", str(file), "--vram", "24GiB", "--max-model-len", "4096", "--json"])
+    sllm.main(["plan", "chat", "--config", str(file), "--vram", "16GiB", "--max-model-len", "4096", "--json"])
+    fits, not_all = (json.loads(line) for line in capfd.readouterr().out.splitlines())
+    assert fits["commands"] == [f"sllm serve chat --config {file} -- --max-model-len 4096"]
+    awq = next(way for way in not_all["would_fit"] if way["what"] == "weights in awq 4-bit")
+    assert awq["commands"] == [f"sllm quantize chat --config {file} --method awq", "sllm serve ./chat-awq -- --max-model-len 4096"]
+
+
 def test_sizes_of_cards():
     card = terminal.card("24GiB", None)
     assert card
