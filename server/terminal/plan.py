@@ -68,7 +68,7 @@ def as_dict(found: Plan) -> dict[str, Any]:
             "parts": dict(shape.parts),
             "dtype": shape.dtype,
             "quantization": shape.quantization,
-            "layers": len(shape.layers),
+            "layers": shape.depth,
             "window_layers": sum(1 for layer in shape.layers if layer.window),
             "experts": shape.experts,
             "context": shape.context,
@@ -110,7 +110,7 @@ def lines(found: Plan) -> list[str]:
 
 def _what(found: Plan) -> str:
     shape = found.shape
-    words = [shape.architecture or "unknown architecture", f"{gib(shape.weights)} of weights", f"{len(shape.layers)} layers"]
+    words = [shape.architecture or "unknown architecture", f"{gib(shape.weights)} of weights", f"{shape.depth} layers"]
     if shape.experts:
         words.append(f"{shape.experts} experts")
     if shape.quantization:

@@ -149,7 +149,7 @@ def reserve(shape: Shape, device: Device) -> int:
         inner = max(shape.active_experts, 1) * (shape.hidden + 3 * shape.expert_width // device.gpus)
     forward = device.batched_tokens * 2 * (2 * shape.hidden + max(attention, inner))
     sampling = device.sequences * shape.vocabulary * (2 + 4 + 4 + 4)
-    graphs = 0 if device.eager else GRAPHS_A_LAYER * len(shape.layers)
+    graphs = 0 if device.eager else GRAPHS_A_LAYER * shape.depth
     return max(forward, sampling) + graphs + CONTEXT_OF_CUDA
 
 

@@ -15,12 +15,16 @@ from server.engine import checkpoint
 from server.engine.planner.headers import Tensor
 from server.errors import StartError
 
+HEADS = ("num_attention_heads", "n_head", "n_heads")
+KV_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "kv_n_heads", "multi_query_group_num")
 FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 INSIDE = re.compile(r"(?:^|\.)(?:layers|layer|h|blocks)\.(\d+)\.")
 OTHER_TOWERS = re.compile(r"visual|vision|audio|image|multi_modal|mm_projector|speech")
 EMBEDDING = re.compile(r"(?:embed_tokens|wte|word_embeddings|tok_embeddings|embed_in)\.weight$")
 HEAD = re.compile(r"(?:^|\.)(?:lm_head|embed_out|output)\.weight$")
 ROUTER = re.compile(r"(?:mlp|block_sparse_moe|feed_forward)\.(?:gate|router)\.weight$|router\.(?:layer\.)?weight$|shared_expert_gate")
+BUFFER = re.compile(r"\.attn\.(?:masked_)?bias$|rotary_emb\.inv_freq$")  # computed, not loaded
+TIED = ("gpt2", "gpt_bigcode", "opt", "bloom", "gemma", "gemma2", "gemma3_text", "cohere", "cohere2")  # unless they say otherwise
 STATE_LAYERS = ("linear_attention", "mamba", "mamba2", "conv", "recurrent", "ssm", "lightning_attention")
 STATE_KEYS = ("mamba_d_state", "ssm_state_size", "state_size", "linear_num_value_heads", "mamba_d_conv", "ssm_cfg", "lru_width")
 SCALED_ALREADY = ("su", "longrope", "llama3", "yarn", "deepseek_yarn", "deepseek_llama_scaling")
@@ -52,13 +56,14 @@ class Linear:
 
 @dataclass(frozen=True)
 class Shape:
-    """A model. `parts` is bytes as stored by part; `linears` are inside the decoder; `plain` numbers stay 16 bit in every format.
-
-    `context` is the longest in tokens, `default_context` the one that vLLM takes unasked. `towers`: it sees or hears as well.
-    `unplanned` says why its KV cache is not planned, "" where it is. `quantization` is the checkpoint's own word.
+    """A model. `depth` counts its layers, and `layers` are those with a KV cache; `parts` is bytes as stored by part; `linears` are
+    inside the decoder; `plain` numbers stay 16 bit in every format. `context` is the longest in tokens, `default_context` the one that
+    vLLM takes unasked. `towers`: it sees or hears as well. `quantization` is the checkpoint's own word. `unplanned` says why its KV
+    cache is not planned, "" where it is.
     """
 
     architecture: str
+    depth: int
     layers: tuple[Layer, ...]
     context: int
     default_context: int
@@ -95,8 +100,8 @@ def shape(config: Mapping[str, Any], tensors: Sequence[Tensor], *, mtp: bool = F
     count = number(text, "num_hidden_layers", "n_layer", "num_layers", "n_layers")
     if not count:
         raise StartError("config.json names no num_hidden_layers: planning needs the config.json of a language model")
-    used = [tensor for tensor in tensors if mtp or not _is_mtp(tensor, count)]
-    tied = bool(text.get("tie_word_embeddings", config.get("tie_word_embeddings", False)))
+    used = [tensor for tensor in tensors if (mtp or not _is_mtp(tensor, count)) and not BUFFER.search(tensor.name)]
+    tied = bool(text.get("tie_word_embeddings", str(text.get("model_type")) in TIED))
     used = [tensor for tensor in used if not (tied and HEAD.search(tensor.name))]  # vLLM does not load it then
     parts: dict[str, int] = {}
     linears: list[Linear] = []
@@ -111,10 +116,12 @@ def shape(config: Mapping[str, Any], tensors: Sequence[Tensor], *, mtp: bool = F
     floats = {tensor.dtype: tensor.bytes for tensor in used if tensor.dtype in FLOATS}
     named = str(text.get("dtype") or text.get("torch_dtype") or config.get("dtype") or config.get("torch_dtype") or "")
     longest, unasked = context_of(text)
+    reason = unplanned(config, text)
     extra = number(text, "num_nextn_predict_layers", "mtp_num_hidden_layers") if mtp else 0
     return Shape(
         architecture=str((config.get("architectures") or [""])[0]),
-        layers=kv_layers(text, count, extra),
+        depth=count,
+        layers=() if reason else kv_layers(text, count, extra),
         context=longest,
         default_context=unasked,
         towers=bool(config.get("vision_config") or config.get("audio_config")),
@@ -122,7 +129,7 @@ def shape(config: Mapping[str, Any], tensors: Sequence[Tensor], *, mtp: bool = F
         intermediate=number(text, "intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size")
         or 4 * number(text, "hidden_size", "n_embd"),
         vocabulary=number(text, "vocab_size"),
-        heads=number(text, "num_attention_heads", "n_head"),
+        heads=number(text, *HEADS),
         linears=tuple(linears),
         plain=plain,
         weights=sum(tensor.bytes for tensor in used),
@@ -133,7 +140,7 @@ def shape(config: Mapping[str, Any], tensors: Sequence[Tensor], *, mtp: bool = F
         active_experts=number(text, "num_experts_per_tok", "experts_per_token", "moe_topk"),
         expert_width=number(text, "moe_intermediate_size", "expert_intermediate_size", "intermediate_size"),
         kv_dtype=_kv_dtype(config),
-        unplanned=unplanned(config, text),
+        unplanned=reason,
     )
 
 
@@ -184,12 +191,13 @@ def kv_layers(text: Mapping[str, Any], count: int, extra: int = 0) -> tuple[Laye
     """
     if rank := number(text, "kv_lora_rank"):
         return (Layer(rank + number(text, "qk_rope_head_dim")),) * (count + extra)
-    attention = number(text, "num_attention_heads", "n_head")
+    attention = number(text, *HEADS)
     hidden = number(text, "hidden_size", "n_embd", "d_model")
-    heads = number(text, "num_key_value_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num")
-    if not heads:
-        heads = 1 if text.get("multi_query") is True else attention
-    size = number(text, "head_dim") or (hidden // attention if attention else 0)
+    inner = text.get("attn_config")  # DBRX, MPT
+    heads = number({**inner, **text} if isinstance(inner, dict) else text, *KV_HEADS) or attention
+    if text.get("multi_query") is True and not text.get("new_decoder_architecture"):  # Falcon, StarCoder: one for all
+        heads = 1
+    size = number(text, "head_dim", "kv_channels") or (hidden // attention if attention else 0)
     if not heads or not size:
         raise StartError("config.json names no attention heads (num_attention_heads, hidden_size): planning needs them")
     windows = _windows(text, count)
@@ -212,8 +220,14 @@ def _windows(text: Mapping[str, Any], count: int) -> list[int]:
     if isinstance(kinds, list) and len(kinds) >= count:
         sizes = {"sliding_attention": window, "chunked_attention": number(text, "attention_chunk_size")}
         return [sizes.get(str(kind), 0) for kind in kinds[:count]]
+    if chunk := number(text, "attention_chunk_size"):  # Llama 4: layers with RoPE, three of four where unsaid
+        rope = text.get("no_rope_layers") or [(i + 1) % 4 for i in range(count)]
+        return [chunk if with_rope else 0 for with_rope in rope[:count]]
     if not window or text.get("use_sliding_window") is False:
         return [0] * count
+    letters = text.get("sliding_window_pattern")
+    if isinstance(letters, str) and letters:  # EXAONE 4: LLLG, and the last one is global
+        return [window if letters[i % len(letters)] == "L" and i < count - 1 else 0 for i in range(count)]
     pattern = number(text, "sliding_window_pattern", "_sliding_window_pattern") or PATTERNS.get(str(text.get("model_type")), 0)
     if pattern > 1:
         return [0 if (i + 1) % pattern == 0 else window for i in range(count)]
@@ -227,6 +241,10 @@ def unplanned(config: Mapping[str, Any], text: Mapping[str, Any]) -> str:
     named = any(kind in STATE_LAYERS for kind in kinds) if kinds else any(text.get(key) for key in STATE_KEYS)
     if named or "rwkv" in str(text.get("model_type")):
         return "it has layers that keep a state instead of a KV cache (Mamba, linear attention), whose memory vLLM pads by rules of its own"
+    if 0 in (text.get("attn_type_list") or ()):
+        return "it has layers of linear attention, which keep a state instead of a KV cache"
+    if number(text, "index_topk"):
+        return "its sparse attention keeps an index beside the KV cache, and vLLM lays both out by rules of its own"
     if config.get("is_encoder_decoder"):
         return "it is an encoder-decoder model, whose decoder also keeps the encoder's output"
     architecture = str((config.get("architectures") or [""])[0])

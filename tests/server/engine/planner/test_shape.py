@@ -26,6 +26,21 @@ def test_one_kv_head_for_all_where_the_config_says_multi_query():
     assert found.kv_elements == 4 * 2 * 64
 
 
+HEADS = {
+    "Falcon 7B": ({"multi_query": True, "num_kv_heads": 71, "num_attention_heads": 71, "hidden_size": 4544}, 64),
+    "Falcon 40B": ({"new_decoder_architecture": True, "num_kv_heads": 8, "num_attention_heads": 128, "hidden_size": 8192}, 8 * 64),
+    "DBRX": ({"attn_config": {"kv_n_heads": 8}, "n_heads": 48, "d_model": 6144}, 8 * 128),
+    "GLM": ({"multi_query_group_num": 2, "kv_channels": 128, "num_attention_heads": 32, "hidden_size": 4096}, 2 * 128),
+    "GPT-2": ({"n_head": 12, "n_embd": 768}, 768),
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_names_that_other_families_give_their_heads(name: str):
+    config, width = HEADS[name]
+    assert shape({"num_hidden_layers": 1, **config}, []).kv_elements == 2 * width
+
+
 def test_as_many_kv_heads_as_heads_where_the_config_names_none():
     assert shape({"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_size": 256}, []).kv_elements == 2 * 2 * 256
 
@@ -35,6 +50,8 @@ WINDOWS = {
     "every second, as Gemma 2": (models.GEMMA2_2B, [4096, 0] * 13),
     "every layer, as Mistral 0.1": (models.MISTRAL_7B, [4096] * 32),
     "a pattern, as Gemma 3": (config(6, 4, 1, 256, 640, model_type="gemma3_text", sliding_window=512), [512] * 5 + [0]),
+    "letters, as EXAONE 4": (config(8, 4, 2, 64, 256, sliding_window=64, sliding_window_pattern="LLLG"), [64, 64, 64, 0] * 2),
+    "chunks, as Llama 4": (config(4, 4, 2, 64, 256, attention_chunk_size=8192, no_rope_layers=[1, 1, 1, 0]), [8192] * 3 + [0]),
     "off, as Qwen2.5": (models.QWEN25_05B, [0] * 24),
     "from a layer on, as Qwen2": (config(4, 4, 2, 64, 256, use_sliding_window=True, sliding_window=64, max_window_layers=3), [0, 0, 0, 64]),
 }
@@ -56,6 +73,28 @@ def test_layers_that_read_the_cache_of_others_keep_none():
 )
 def test_models_with_state_layers_are_said_not_to_be_planned(more: dict[str, object]):
     assert "state instead of a KV cache" in shape(config(4, 4, 2, 64, 256, **more), []).unplanned
+
+
+OTHERS = {
+    "Mamba, without heads": ({"state_size": 16, "num_hidden_layers": 2}, "state instead of a KV cache"),
+    "MiniMax-01": (config(2, 4, 2, 64, 256, attn_type_list=[0, 1]), "linear attention"),
+    "DeepSeek-V3.2": (config(2, 4, 2, 64, 256, kv_lora_rank=512, index_topk=2048), "index beside the KV cache"),
+    "T5": ({"is_encoder_decoder": True, "num_layers": 2, "d_model": 64}, "encoder-decoder"),
+    "BERT": ({"architectures": ["BertModel"], "num_hidden_layers": 2}, "encoder, which keeps none"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_else_is_not_planned_says_why(name: str):
+    config, reason = OTHERS[name]
+    found = shape(config, [])
+    assert reason in found.unplanned
+    assert (found.depth, found.layers) == (2, ())
+
+
+def test_masks_that_old_checkpoints_store_do_not_count():
+    made = {"model_type": "gpt2", "n_layer": 1, "n_head": 12, "n_embd": 768}
+    assert shape(made, [tensor("h.0.attn.bias", 1, 1, 1024, 1024), tensor("h.0.attn.c_attn.bias", 2304)]).weights == 2 * 2304
 
 
 def test_a_hybrids_config_without_state_layers_is_planned():
