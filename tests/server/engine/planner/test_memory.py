@@ -87,3 +87,10 @@ def test_adapters_take_two_thin_matrices_for_each_layer():
 def test_a_type_of_kv_cache_that_is_not_planned_is_named():
     with pytest.raises(UsageError, match="turboquant_k8v4 is not planned"):
         memory.kv_bytes(Layer(256), "turboquant_k8v4")
+
+
+def test_windows_beside_whole_contexts_as_the_cpu_engine_logs_them():
+    """Gemma 3's pattern over seven layers, 256 MiB: logged as 377,016 tokens, 46.02x of 8,192."""
+    made = models.config(7, 4, 1, 64, 256, model_type="gemma3_text", sliding_window=256, max_position_embeddings=8192)
+    pool = memory.pool(shape(made, []).layers, "bfloat16", CPU)
+    assert pool.capacity(256 * 2**20, 8192) == (377_016, pytest.approx(46.02, abs=0.005))
