@@ -24,7 +24,7 @@ from rich.console import Console
 
 from benchmarks.gateway import DATA_DIR, NO_CACHE, OURS, PROBE, start_mock
 from benchmarks.processes import Server, free_port, resident, said_plainly
-from benchmarks.provenance import provenance, result_file, shown
+from benchmarks.provenance import keep, provenance, shown
 
 MIB = 2**20
 GOALS = {"validation_seconds": 10.0, "memory_growth_mib": 100.0}
@@ -136,11 +136,7 @@ def main(
     for key, goal in GOALS.items():
         worst = max(row[key] for row in report["rounds"])
         console.print(f"{key.replace('_', ' ')}: at most {worst:,.2f}, goal {goal:g}: {'met' if worst <= goal else 'missed'}")
-    path = out or result_file("batch").with_name(f"{result_file('batch').stem}-files.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=1) + "\n")
-    if as_json:
-        print(json.dumps(report))
+    keep(report, out, "batch", "files", as_json=as_json)
 
 
 if __name__ == "__main__":

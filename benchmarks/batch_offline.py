@@ -24,8 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.processes import said_plainly
-from benchmarks.provenance import ROOT, provenance, shown
-from benchmarks.provenance import result_file as dated
+from benchmarks.provenance import ROOT, keep, provenance, shown
 from benchmarks.stats import ratios, spread
 
 OURS, BARE, RUN_BATCH = "sllm batch", "LLM.chat", "run-batch"
@@ -169,11 +168,7 @@ def main(
     for row in report["ratios"]:
         goal = "" if row["goal"] is None else f", goal {row['goal']}: {'met' if row['met'] else 'missed'}"
         console.print(f"{OURS} over {row['peer']}, {row['metric']}: {row['ratio']} ({row['low']} to {row['high']}){goal}")
-    file = out or dated("batch").with_name(f"{dated('batch').stem}-offline.json")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(report, indent=1) + "\n")
-    if as_json:
-        print(json.dumps(report))
+    keep(report, out, "batch", "offline", as_json=as_json)
 
 
 if __name__ == "__main__":

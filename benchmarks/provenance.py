@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import platform
 import subprocess
@@ -63,3 +64,14 @@ def shown(command: str) -> str:
 def result_file(benchmark: str) -> Path:
     """Where a run of today is kept: benchmarks/results/BENCHMARK/DATE.json."""
     return ROOT / "benchmarks/results" / benchmark / f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}.json"
+
+
+def keep(report: dict[str, Any], out: Path | None, benchmark: str, part: str, *, as_json: bool) -> Path:
+    """Write a report to `out`, or to benchmarks/results/BENCHMARK/DATE-PART.json; print it too where programs want it."""
+    dated = result_file(benchmark)
+    file = out or dated.with_name(f"{dated.stem}-{part}.json")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(report, indent=1) + "\n")
+    if as_json:
+        print(json.dumps(report))
+    return file

@@ -16,6 +16,7 @@ from server.errors import ModelNotFound, StartError
 
 Task = Literal["generate", "embed", "score"]
 
+LONGEST_HEADER = 100 * 2**20  # bytes: the format's own limit
 WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.gguf")
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length", "max_seq_len", "model_max_length")
 EMBEDDING_ARCHITECTURES = ("ForMaskedLM", "Model", "ForTextEmbedding", "ForSentenceEmbedding")
@@ -148,26 +149,46 @@ def weight_bytes(path: Path) -> int:
     raise ModelNotFound(f"{path} has a config.json but no weights (*.safetensors): copy or download the model again")
 
 
-def _tensor_bytes(file: Path) -> int:
-    """https://huggingface.co/docs/safetensors: eight bytes of header length, then JSON with each tensor's offsets."""
+def read_header(file: Path) -> tuple[dict[str, Any], int]:
+    """A safetensors file's header, and the byte at which its tensors begin. Raises StartError.
+
+    https://huggingface.co/docs/safetensors: eight bytes of header length, then JSON with each tensor's offsets.
+    """
     try:
         with file.open("rb") as opened:
             (length,) = struct.unpack("<Q", opened.read(8))
-            if length > 100 * 2**20:
+            if length > LONGEST_HEADER:
                 raise ValueError("its header is too long")
             header = json.loads(opened.read(length))
+        if not isinstance(header, dict):
+            raise ValueError("its header is no JSON object")
+    except (OSError, ValueError, struct.error) as error:
+        raise _not_whole(file, error) from None
+    return header, 8 + length
+
+
+def _tensor_bytes(file: Path) -> int:
+    header, begin = read_header(file)
+    try:
         total = sum(t["data_offsets"][1] - t["data_offsets"][0] for name, t in header.items() if name != "__metadata__")
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
-        hint = "a Git LFS pointer; run `git lfs pull`" if _is_lfs_pointer(file) else f"{error}; copy or download it again"
-        raise StartError(f"{file} is not a whole safetensors file: {hint}") from None
-    if file.stat().st_size < 8 + length + total:
-        raise StartError(f"{file} is cut short ({file.stat().st_size} of {8 + length + total} bytes): copy or download it again")
+    except (KeyError, TypeError, IndexError) as error:
+        raise _not_whole(file, error) from None
+    if file.stat().st_size < begin + total:
+        raise StartError(f"{file} is cut short ({file.stat().st_size} of {begin + total} bytes): copy or download it again")
     return int(total)
 
 
+def _not_whole(file: Path, error: Exception) -> StartError:
+    hint = "a Git LFS pointer; run `git lfs pull`" if _is_lfs_pointer(file) else f"{error}; copy or download it again"
+    return StartError(f"{file} is not a whole safetensors file: {hint}")
+
+
 def _is_lfs_pointer(file: Path) -> bool:
-    with file.open("rb") as opened:
-        return opened.read(40).startswith(b"version https://git-lfs")
+    try:
+        with file.open("rb") as opened:
+            return opened.read(40).startswith(b"version https://git-lfs")
+    except OSError:
+        return False
 
 
 def _text_config(config: dict[str, Any]) -> dict[str, Any]:

@@ -5,18 +5,15 @@ Format: https://huggingface.co/docs/safetensors (eight bytes of header length, t
 
 from __future__ import annotations
 
-import json
 import math
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from server.engine.checkpoint import read_header, read_json
 from server.errors import ModelNotFound, StartError
 
-LONGEST = 100 * 2**20  # of a header: the format's own limit
-LFS = b"version https://git-lfs"
 OTHER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.gguf", "*.h5", "*.msgpack")
 
 
@@ -36,14 +33,14 @@ class Tensor:
 
 def read(folder: Path) -> list[Tensor]:
     """All tensors of the model in `folder`. Raises ModelNotFound, StartError."""
-    return [tensor for file in files(folder) for tensor in parse(_header(file), file.name)]
+    return [tensor for file in files(folder) for tensor in parse(read_header(file)[0], file.name)]
 
 
 def files(folder: Path) -> list[Path]:
     """The weight files: those that the index names, else all; `consolidated` copies and adapters are left out."""
     index = folder / "model.safetensors.index.json"
     if index.is_file():
-        names = shards(_json(index), str(index))
+        names = shards(read_json(index), str(index))
         missing = [name for name in names if not (folder / name).is_file()]
         if missing:
             raise StartError(f"{index} names {missing[0]}, and it is not there: copy or download the model again")
@@ -78,31 +75,3 @@ def parse(header: Mapping[str, Any], where: str) -> list[Tensor]:
         except (KeyError, TypeError, ValueError):
             raise StartError(f"the header of {where} describes '{name}' wrongly: copy or download the model again") from None
     return found
-
-
-def _header(file: Path) -> dict[str, Any]:
-    try:
-        with file.open("rb") as opened:
-            first = opened.read(len(LFS))
-            if first == LFS:
-                raise StartError(f"{file} is a Git LFS pointer, not weights: run `git lfs pull`")
-            (length,) = struct.unpack("<Q", first[:8])
-            if length > LONGEST:
-                raise ValueError("its header is too long")
-            opened.seek(8)
-            header = json.loads(opened.read(length))
-        if not isinstance(header, dict):
-            raise ValueError("its header is no JSON object")
-    except (OSError, ValueError, struct.error) as error:
-        raise StartError(f"{file} is not a whole safetensors file: {error}; copy or download it again") from None
-    return header
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StartError(f"cannot read {file}: {error}; copy or download the model again") from None
-    if not isinstance(data, dict):
-        raise StartError(f"cannot read {file}: it holds no JSON object; copy or download the model again")
-    return data
