@@ -37,9 +37,9 @@ DIRECTIONS: dict[str, set[str]] = {
     # no engine: a socket and the state file
     "server.gateway": {"server.console", "server.batch", "server.guards", "server.guardsettings", "server.cache", *BASE},
     "server.console": {*BASE},
-    "server.batch": {"server.guards", "server.cache", "server.engine", *BASE},
+    "server.batch": {"server.sqlitefile", "server.guards", "server.cache", "server.engine", *BASE},
     "server.guards": {"server.guardsettings", "server.onnxmodel", "server.remote", "server.deltas", *BASE},
-    "server.cache": {"server.onnxmodel", "server.remote", "server.deltas", *BASE},
+    "server.cache": {"server.sqlitefile", "server.onnxmodel", "server.remote", "server.deltas", *BASE},
     "server.engine": {*BASE},
     "server.settings": {
         "server.configerrors",
@@ -58,6 +58,7 @@ DIRECTIONS: dict[str, set[str]] = {
     "server.deltas": set(),
     "server.state": set(),
     "server.nearest": set(),
+    "server.sqlitefile": set(),
     "server.units": set(),
     "server.errors": set(),
     "quantize": set(),

@@ -16,8 +16,10 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+
+from server.sqlitefile import identity, transaction
 
 VERSION = 1
 _PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE)
@@ -41,15 +43,8 @@ class Database:
         """One transaction, rolled back when anything is raised. Raises sqlite3.Error, OSError."""
         with self._lock, self._turn():
             connection = self._open()
-            connection.execute("begin immediate")
-            try:
+            with transaction(connection):
                 yield connection
-                connection.execute("commit")
-            except BaseException:
-                with suppress(sqlite3.Error):
-                    if connection.in_transaction:
-                        connection.execute("rollback")
-                raise
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -120,15 +115,6 @@ def turn(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-def identity(path: Path) -> tuple[int, int]:
-    """Of the file at `path`; zeros where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return (0, 0)
-    return (found.st_dev, found.st_ino)
 
 
 def is_passing(error: BaseException) -> bool:

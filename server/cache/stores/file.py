@@ -20,6 +20,7 @@ from pathlib import Path
 
 from server.cache.stores import tables
 from server.cache.stores.base import StoreDown
+from server.sqlitefile import identity
 
 BUSY = 0.25  # seconds that a look-up waits for another process that recovers or begins the file
 BUSY_WRITING = 5.0  # seconds that the writer waits for another process's transaction
@@ -80,7 +81,7 @@ class Link:
 
     def moved(self) -> bool:
         """Whether the path now names another file, or none; then this one is closed."""
-        if self._connection is None or self._identity == _identity(self.path):
+        if self._connection is None or self._identity == identity(self.path):
             return False
         self.close()
         self._retry_at = 0.0
@@ -106,7 +107,7 @@ class Link:
                         raise
                     self._rename(error)
                     self._connection = self._connect()
-                self._identity = _identity(self.path)
+                self._identity = identity(self.path)
         except (OSError, sqlite3.Error) as error:
             self._down(error)
             raise StoreDown(str(error)) from error
@@ -136,7 +137,7 @@ class Link:
         """Unless another process has done it already."""
         try:
             with self._locked():
-                if self._identity == _identity(self.path):
+                if self._identity == identity(self.path):
                     self._rename(error)
             self._retry_at = 0.0
         except OSError as problem:
@@ -202,11 +203,3 @@ def _wait_for(lock: int) -> None:
                 raise
             time.sleep(pause)
             pause = min(pause * 2, 0.01)
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return (0, 0)
-    return (found.st_dev, found.st_ino)

@@ -14,6 +14,7 @@ from typing import Any
 from server.cache.stores import tables
 from server.cache.stores.base import Clock, Row, StoreDown, Tally
 from server.cache.stores.file import Link
+from server.sqlitefile import transaction
 
 LINGER = 0.01  # seconds that rows are gathered before they are written
 MOST_JOBS = 2000  # in one transaction
@@ -202,13 +203,5 @@ def _transaction(link: Link, connection: sqlite3.Connection) -> Iterator[None]:
 
     Rolled back when anything is raised.
     """
-    with link.turn():
-        connection.execute("begin immediate")
-        try:
-            yield
-            connection.execute("commit")
-        except BaseException:
-            with suppress(sqlite3.Error):
-                if connection.in_transaction:
-                    connection.execute("rollback")
-            raise
+    with link.turn(), transaction(connection):
+        yield

@@ -214,7 +214,8 @@ async def test_one_line_may_always_be_in_flight(time: Time, clean: None) -> None
     assert lines.inside == 1  # an interactive request waits, and yet
 
 
-async def test_new_lines_wait_from_an_interactive_request_to_its_first_token(time: Time, clean: None) -> None:
+async def beside_one_that_began(time: Time) -> tuple[Lane, Lines]:
+    """The lines of a share of 50, five of them over, and an interactive request that waits for its first token."""
     share = scavenger(time, concurrency=100)
     lane = share.lane("m")
     interactive(lane, time, 0.1, 3)
@@ -222,6 +223,11 @@ async def test_new_lines_wait_from_an_interactive_request_to_its_first_token(tim
     lines.down_to_the_limit()
     lane.began(SIZE)
     lines.end(5)
+    return lane, lines
+
+
+async def test_new_lines_wait_from_an_interactive_request_to_its_first_token(time: Time, clean: None) -> None:
+    lane, lines = await beside_one_that_began(time)
     await settle()
     held = lines.inside
     lane.first(SIZE, 0.1)
@@ -230,13 +236,7 @@ async def test_new_lines_wait_from_an_interactive_request_to_its_first_token(tim
 
 
 async def test_a_first_token_that_does_not_come_holds_lines_back_for_a_while_only(time: Time, clean: None) -> None:
-    share = scavenger(time, concurrency=100)
-    lane = share.lane("m")
-    interactive(lane, time, 0.1, 3)
-    lines = await filled(share)
-    lines.down_to_the_limit()
-    lane.began(SIZE)
-    lines.end(5)
+    _lane, lines = await beside_one_that_began(time)
     time.pass_(0.25)
     await settle()
     assert lines.inside == 50
