@@ -1,0 +1,1 @@
+"""The load generator: requests out, one record each back."""

@@ -1,0 +1,1 @@
+"""What is asked: prompts of a known length, shared prefixes, ShareGPT, JSON lines."""

@@ -1,0 +1,1 @@
+"""How results are kept and shown: one JSON document, CSV, page, pictures, terminal."""

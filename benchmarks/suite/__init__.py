@@ -1,0 +1,1 @@
+"""Steps that can be resumed, and the suites made of them."""
