@@ -22,10 +22,11 @@ def served(settings: Settings, tasks: Mapping[str, str]) -> dict[str, str]:
     return names
 
 
-def as_json(settings: Settings, tasks: Mapping[str, str]) -> dict[str, Any]:
-    """What `sllm serve --json` prints when it is ready."""
-    base = url(settings.gateway.host, settings.gateway.port)
+def as_json(settings: Settings, tasks: Mapping[str, str], engines: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What `sllm serve --json` prints when it is ready. `engines`: where each engine listens, for who measures one without the gateway."""
+    base, engines = url(settings.gateway.host, settings.gateway.port), engines or {}
     models = [{"name": name, "kind": kind} for name, kind in served(settings, tasks).items()]
+    models = [{**model, "engine": engines[model["name"]]} if model["name"] in engines else model for model in models]
     return {"event": "ready", "address": base, "base_url": f"{base}/v1", "models": models}
 
 

@@ -50,7 +50,8 @@ def run(settings: Settings, *, as_json: bool) -> int:
         tasks = {name: engine.task for name, engine in stack.state.engines.items()}
         with contextlib.suppress(OSError):  # nobody reads our output any more: the stack still serves
             if as_json:
-                print_json(banner.as_json(stack.settings, tasks))
+                engines = {name: engine.address for name, engine in stack.state.engines.items()}
+                print_json(banner.as_json(stack.settings, tasks, engines))
             else:
                 print(f"\n{banner.as_text(stack.settings, tasks)}\n", flush=True)
 

@@ -36,6 +36,12 @@ def test_programs_get_the_address_and_the_models():
     json.dumps(made)
 
 
+def test_programs_get_where_each_engine_listens():
+    made = banner.as_json(STACK, {"embed": "embed"}, {"chat": "unix:/run/chat.sock"})
+    assert {"name": "chat", "kind": "chat", "engine": "unix:/run/chat.sock"} in made["models"]
+    assert {"name": "support", "kind": "chat, adapter of chat"} in made["models"]
+
+
 def test_the_python_lines_run_as_they_stand_and_print_the_answer():
     with ScriptedServer([], models=("chat",)) as server:
         server.script = [(200, {"id": "1", "object": "chat.completion", "created": 0, "model": "chat", "choices": [
