@@ -108,6 +108,7 @@ class Catalogue:
             "parent": parent,
             "max_model_len": engine.max_model_len or None,
             "quantization": engine.quantization,
+            "engine": f"vllm {engine.version}" if engine.version else None,
         }
 
     def cards(self) -> dict[str, Any]:
