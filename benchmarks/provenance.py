@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = re.compile(r"(^|[\s='\"]|unix:)/(?:[^\s/'\"]+/)+([^\s/'\"]*)")  # of an absolute path, not of a URL
 
 
 def provenance(packages: tuple[str, ...]) -> dict[str, Any]:
@@ -56,9 +58,26 @@ def revision() -> str | None:
     return (head + ("+" if dirty else "")) or None
 
 
+def gpus() -> list[dict[str, Any]]:
+    """Name, memory and driver of each NVIDIA GPU; none where nvidia-smi is missing or fails."""
+    ask = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(ask, capture_output=True, text=True, check=False, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return gpus_of(done.stdout) if done.returncode == 0 else []
+
+
+def gpus_of(table: str) -> list[dict[str, Any]]:
+    """nvidia-smi's lines of `name, MiB, driver`; memory is None where it reports none ("[N/A]")."""
+    rows = [[cell.strip() for cell in line.split(",")] for line in table.splitlines() if line.count(",") == 2]
+    return [{"name": name, "memory_bytes": int(mib) << 20 if mib.isdigit() else None, "driver": driver} for name, mib, driver in rows]
+
+
 def shown(command: str) -> str:
-    """A command without the folders of this machine."""
-    return command.replace(sys.executable, "python").replace(str(ROOT) + "/", "")
+    """A command without the folders of this machine: this project's fall away, of every other absolute path its last name stays."""
+    command = command.replace(sys.executable, "python").replace(str(ROOT) + "/", "")
+    return FOLDERS.sub(r"\1\2", command)
 
 
 def result_file(benchmark: str) -> Path:
