@@ -6,6 +6,8 @@ every command and flag that a user can type stands here, each a few lines that c
 
 from __future__ import annotations
 
+import importlib.machinery
+import importlib.util
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,6 +37,25 @@ cache_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 app.add_typer(cache_app, name="cache")
 guard_app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 app.add_typer(guard_app, name="guard")
+
+
+def _own_benchmarks() -> None:
+    """Make `import benchmarks` mean the folder beside this file: other distributions (among what vLLM's CUDA packages need) install
+    a top-level folder of that name, and the one that comes first on the path would win."""
+    folder = str(Path(__file__).resolve().with_name("benchmarks"))
+    if folder in getattr(sys.modules.get("benchmarks"), "__path__", []):
+        return
+    spec = importlib.machinery.PathFinder.find_spec("benchmarks", [str(Path(folder).parent)])
+    if spec is not None and spec.loader is not None:
+        sys.modules["benchmarks"] = module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+
+
+_own_benchmarks()
+from benchmarks.commandline import app as bench_app  # noqa: E402
+from benchmarks.errors import BenchError  # noqa: E402
+
+app.add_typer(bench_app, name="bench")
 
 CHAT_URL = f"http://{Gateway().host}:{Gateway().port}/v1"
 
@@ -530,7 +551,7 @@ def main(argv: list[str] | None = None) -> int:
     ours = argv[: argv.index("--")] if "--" in argv else argv
     try:
         return app(argv, prog_name="sllm", standalone_mode=False) or 0
-    except (SLLMError, QuantizeError, typer.TyperException) as error:
+    except (SLLMError, QuantizeError, BenchError, typer.TyperException) as error:
         if "--debug" in ours:
             raise
         message = usage_error(error) if isinstance(error, typer.TyperException) else error.message

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 
 BASE = {"server.settings", "server.configfile", "server.configerrors", "server.errors", "server.units", "server.state", "server.nearest"}
 DIRECTIONS: dict[str, set[str]] = {
-    "sllm": {"server.offline", "server.terminal", "server.doctor", "server.supervisor", "server.engine", "quantize", *BASE},
+    "sllm": {"server.offline", "server.terminal", "server.doctor", "server.supervisor", "server.engine", "quantize", "benchmarks", *BASE},
     # `sllm batch`: engine and pipeline in one process
     "server.offline": {"server.terminal", "server.gateway", "server.batch", "server.engine", "server.rundir", *BASE},
     "server.doctor": {"server.terminal", "server.engine", "server.rundir", *BASE},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from server.settings import ROOT, Gateway, load
 
 COMMANDS = ["serve", "gateway", "batch", "chat", "quantize", "evaluate", "plan", "doctor", "config show", "config check"]
 COMMANDS += ["cache stats", "cache flush", "cache calibrate", "guard check", "guard test"]
+COMMANDS += ["bench serve", "bench compare", "bench gateway"]
 runner = typer.testing.CliRunner()
 
 
@@ -33,6 +35,18 @@ def test_every_command_has_help_and_json(words: str):
     shown = runner.invoke(sllm.app, [*words.split(), "--help"])
     assert shown.exit_code == 0
     assert "--json" in shown.output
+
+
+def test_bench_is_ours_where_another_distribution_brings_a_folder_of_that_name(tmp_path: Path):
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "__init__.py").write_text("raise ImportError('another benchmarks')")
+    code = "import sys; sys.argv = ['sllm', 'bench', 'compare', 'a.json', 'b.json']; import sllm; sys.exit(sllm.main())"
+    path = f"{tmp_path}{os.pathsep}{ROOT}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: a.json"), done.stderr
 
 
 def test_help_names_each_command_that_there_is_and_no_other():

@@ -1,0 +1,184 @@
+"""The flags of `sllm bench`: one Typer app, one sub-command a verb, no logic of its own.
+
+Imported whenever `sllm` starts, so what a command needs is imported inside it.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperCommand
+
+app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+
+ENGINE_FLAGS = "engine flags"
+
+Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder of the results. [default: ./bench-KIND-DATE-TIME]")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="What prompts and arrivals are drawn with.")]
+Input = Annotated[int, typer.Option("--input-tokens", metavar="N", min=1, help="Tokens of each prompt.")]
+Output = Annotated[int, typer.Option("--output-tokens", metavar="N", min=1, help="Tokens of each answer.")]
+Language = Annotated[Literal["en", "ko"], typer.Option("--language", help="Language of the prompts, where they are texts.")]
+
+
+class WithEngineFlags(TyperCommand):
+    """What follows `--` is the engine's: it waits in `ctx.meta[ENGINE_FLAGS]`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        own, _, ctx.meta[ENGINE_FLAGS] = _cut(args)
+        return super().parse_args(ctx, own)
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        return [*super().collect_usage_pieces(ctx), "[-- ENGINE FLAGS]"]
+
+
+def _cut(words: list[str]) -> tuple[list[str], str, list[str]]:
+    at = words.index("--") if "--" in words else len(words)
+    return words[:at], "--", words[at + 1 :]
+
+
+def command_line() -> str:
+    """What was typed, for the result's provenance."""
+    return shlex.join(["sllm", *sys.argv[1:]])
+
+
+@app.callback()
+def bench_options(ctx: typer.Context) -> None:
+    """Measure: a running server, an engine, what speculation and batching buy, whole matrices; compare two results."""
+    if ctx.invoked_subcommand is None:
+        print(ctx.get_help())
+        raise typer.Exit(2)
+
+
+@app.command()
+def serve(
+    url: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--url", "-u", metavar="URL", help="A server of the OpenAI API; twice: both in turn. [default: http://127.0.0.1:8000]"
+        ),
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", "-m", metavar="NAME", help="Who answers; else the server's first model.")] = None,
+    concurrency: Annotated[
+        str | None, typer.Option("--concurrency", "-c", metavar="N,N", help="Closed loop: requests open at any time. [default: 1 to 32]")
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option("--rate", "-r", metavar="R,R", help="Open loop: arrivals a second, a Poisson process; inf: all at once.")
+    ] = None,
+    requests: Annotated[
+        int | None, typer.Option("--requests", "-n", metavar="N", help="Requests of each level. [default: by its load]")
+    ] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", metavar="S", help="A level lasts so long instead.")] = None,
+    burstiness: Annotated[
+        float, typer.Option("--burstiness", metavar="K", help="Shape of the gamma distribution of arrivals: below 1 in bursts.")
+    ] = 1.0,
+    max_concurrency: Annotated[
+        int | None, typer.Option("--max-concurrency", metavar="N", help="Open loop: never more open at a time.")
+    ] = None,
+    dataset: Annotated[
+        Literal["random", "text", "sharegpt", "jsonl"],
+        typer.Option("--dataset", help="What is asked: random tokens, prose, a ShareGPT file, JSON lines."),
+    ] = "random",
+    file: Annotated[Path | None, typer.Option("--file", "-f", metavar="FILE", help="The data of --dataset sharegpt and jsonl.")] = None,
+    language: Language = "en",
+    endpoint: Annotated[Literal["chat", "completions"], typer.Option("--endpoint", help="Which of the API's two.")] = "chat",
+    input_tokens: Input = 128,
+    output_tokens: Output = 128,
+    prefix_tokens: Annotated[
+        int, typer.Option("--prefix-tokens", metavar="N", min=0, help="Of each prompt, so many shared with others of its group.")
+    ] = 0,
+    prefix_groups: Annotated[int, typer.Option("--prefix-groups", metavar="N", min=1, help="Different shared prefixes.")] = 1,
+    ignore_eos: Annotated[
+        bool, typer.Option("--ignore-eos/--stop-at-eos", help="Answer to the full length (vLLM), or as the model ends.")
+    ] = True,
+    temperature: Annotated[float, typer.Option("--temperature", metavar="T", min=0.0)] = 0.0,
+    slo: Annotated[
+        str | None, typer.Option("--slo", metavar="LIMITS", help="Goodput: requests within ttft=200ms,tpot=50ms,e2e=2s, any of them.")
+    ] = None,
+    repeat: Annotated[int, typer.Option("--repeat", metavar="N", min=1, help="Rounds of all levels; 3 let `compare` know noise.")] = 1,
+    warm_up: Annotated[int | None, typer.Option("--warm-up", metavar="N", min=0, help="Requests before, in no figure.")] = None,
+    timeout: Annotated[float, typer.Option("--timeout", metavar="S", min=0.1, help="Seconds that one request may take.")] = 600.0,
+    ready_timeout: Annotated[
+        float, typer.Option("--ready-timeout", metavar="S", min=0.0, help="Seconds to wait for a server that starts.")
+    ] = 600.0,
+    tokenizer: Annotated[
+        Path | None, typer.Option("--tokenizer", metavar="DIR", help="Folder with tokenizer.json. [default: the server is asked]")
+    ] = None,
+    check_tokens: Annotated[bool, typer.Option("--check-tokens/--no-check-tokens", help="Count tokens of some answers again.")] = True,
+    cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Let a gateway answer from its LLM cache.")] = False,
+    api_key_env: Annotated[
+        str | None, typer.Option("--api-key-env", metavar="NAME", help="Variable that holds the key. [default: OPENAI_API_KEY, where set]")
+    ] = None,
+    seed: Seed = 0,
+    out: Out = None,
+    json: Json = False,
+) -> int:
+    """Measure a running server under closed-loop and open-loop load: TTFT, ITL, TPOT, E2E, goodput, and where it saturates."""
+    from benchmarks.metrics import slo as limits
+    from benchmarks.prompts.requests import PromptOptions
+    from benchmarks.reports import outcome
+    from benchmarks.runs import serve as runs
+    from benchmarks.runs.loads import loads
+
+    options = runs.ServeOptions(
+        urls=tuple(url or ["http://127.0.0.1:8000"]),
+        loads=tuple(loads(concurrency, rate, requests, seconds, burstiness, max_concurrency)),
+        prompts=PromptOptions(
+            endpoint=endpoint,
+            dataset=dataset,
+            file=file,
+            language=language,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            prefix_tokens=prefix_tokens,
+            prefix_groups=prefix_groups,
+            ignore_eos=ignore_eos,
+            temperature=temperature,
+        ),
+        model=model,
+        tokenizer=tokenizer,
+        slo=limits.parse(slo) if slo else None,
+        warm_up=warm_up,
+        repeat=repeat,
+        seed=seed,
+        timeout=timeout,
+        ready_timeout=ready_timeout,
+        api_key_env=api_key_env,
+        cache=cache,
+        check_tokens=check_tokens,
+        command=command_line(),
+    )
+    places = outcome.places("serve", out, len(options.urls))
+    documents = runs.run(options, [place / outcome.RESULT for place in places])
+    return max(outcome.tell(made, place, as_json=json) for made, place in zip(documents, places, strict=True))
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="The result that the other is held against: a result.json or its folder.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The other.")],
+    json: Json = False,
+) -> int:
+    """Say what changed between two results, and whether it is more than the noise."""
+    import json as json_text
+
+    from benchmarks.reports import compare as reports
+    from benchmarks.reports import document, outcome
+
+    found = reports.compare(*(document.load(path / outcome.RESULT if path.is_dir() else path) for path in (a, b)))
+    print(json_text.dumps(reports.as_dict(found), ensure_ascii=False) if json else "\n".join(reports.lines(found)))
+    return 0
+
+
+@app.command("gateway", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
+def gateway(ctx: typer.Context) -> Any:
+    """Measure the gateway alone, over a mock engine, beside a peer: what passing through costs."""
+    from benchmarks.gateway import main
+
+    inner = typer.Typer(rich_markup_mode=None)
+    inner.command()(main)
+    return inner(ctx.args, prog_name="sllm bench gateway", standalone_mode=False)
