@@ -54,7 +54,7 @@ def test_help_names_each_command_that_there_is_and_no_other():
     listed = [
         line.split()[0] for line in shown.split("Commands:")[1].splitlines() if line.strip() and line.startswith("  ") and line[2] != " "
     ]
-    assert listed == ["serve", "gateway", "batch", "chat", "quantize", "evaluate", "plan", "doctor", "config", "cache", "guard"]
+    assert listed == ["serve", "gateway", "batch", "chat", "quantize", "evaluate", "plan", "doctor", "config", "cache", "guard", "bench"]
 
 
 def test_a_flag_shows_the_default_and_the_words_of_its_field():
@@ -64,7 +64,7 @@ def test_a_flag_shows_the_default_and_the_words_of_its_field():
         assert f"{field.description} [default: {field.default}]" in shown
 
 
-@pytest.mark.parametrize("words", [[], ["config"], ["cache"], ["guard"]])
+@pytest.mark.parametrize("words", [[], ["config"], ["cache"], ["guard"], ["bench"]])
 def test_no_command_shows_the_help_and_is_wrong_usage(words: list[str], capfd: pytest.CaptureFixture[str]):
     assert sllm.main(words) == 2
     out, err = capfd.readouterr()
