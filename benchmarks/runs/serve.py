@@ -197,8 +197,7 @@ def _finish(subject: Subject, options: ServeOptions, note: str | None) -> None:
     made = subject.document
     made["checks"] = {"token_count": check.together(subject.counted), "generator_ok": generator_ok(made["levels"])}
     made["knee"] = knee(made["levels"])
-    made["note"] = note
-    document.close(made, complete=note is None)
+    document.finish(made, note)
     document.save(made, subject.file)
 
 
