@@ -34,7 +34,7 @@ def new(
     server: dict[str, Any] | None = None,
     engine_packages: tuple[str, ...] = PACKAGES,
 ) -> dict[str, Any]:
-    """A document without levels, "partial" until finish(). `server`: url, model, engine, max_model_len, flags."""
+    """A document without levels, "partial" until close(). `server`: url, model, engine, max_model_len, flags."""
     made = provenance.provenance(("sllm-stack", *engine_packages))
     begun = {"date": made.pop("date"), "finished": None, "command": provenance.shown(command), "seed": seed}
     if server and isinstance(server.get("url"), str):
@@ -58,11 +58,11 @@ def new(
     return document
 
 
-def finish(document: dict[str, Any], note: str | None = None) -> None:
-    """Mark a document: complete, or partial for the reason in `note` or of the first level that was cut off."""
+def close(document: dict[str, Any], *, complete: bool) -> None:
+    """The end of a run. "complete" only when it ran to its end and no level was cut off; a cut level's reason becomes the note."""
     cut = next((entry["partial"] for entry in document["levels"] if entry.get("partial")), None)
-    document["note"] = note or cut
-    document["status"] = "partial" if document["note"] else "complete"
+    document["note"] = document["note"] or cut
+    document["status"] = "complete" if complete and not cut else "partial"
     document["provenance"]["finished"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
