@@ -28,13 +28,14 @@ class Record:
     input_tokens: int = 0  # as the prompt set made it
     output_limit: int = 0
     scheduled: float = 0.0  # when the load wanted it to start; in a closed loop, when it was sent
-    sent: float = 0.0  # when its bytes were given to the socket
+    sent: float = 0.0  # when it was begun: before a connection is opened, where none is kept (so does vLLM's clock)
+    written: float = 0.0  # when its bytes were given to the socket
     status: int = 0  # HTTP status; 0: no answer
     first: float | None = None  # first event with choices, empty text or not
     first_content: float | None = None  # first event with text, reasoning or a tool call in it
     last: float | None = None  # last event with text, reasoning or a tool call in it
-    end: float | None = None  # the last byte of the answer
-    times: list[float] = field(default_factory=list)  # arrival of each event with choices, in order
+    end: float | None = None  # the last byte of the answer, or when it was known that there will be none
+    times: list[float] = field(default_factory=list)  # arrival of each event with choices, in order; vLLM's latency ends at the last
     prompt_tokens: int | None = None  # from usage
     completion_tokens: int | None = None  # from usage
     cached_tokens: int | None = None  # from usage.prompt_tokens_details, where the server says it
@@ -70,7 +71,7 @@ class Delay:
     loop_p50: float  # a timer that should fire every few milliseconds: how late it fires
     loop_p99: float
     loop_max: float
-    send_p50: float  # open loop: sent - scheduled
+    send_p50: float  # sent - when it was due: its arrival, in an open loop; else when the answer before it had ended
     send_p99: float
     send_max: float
     cpu: float
@@ -86,6 +87,7 @@ class Level:
     started: str  # ISO date, UTC
     delay: Delay
     partial: str | None = None  # why it was not run to its end; None: it was
+    unsent: int = 0  # arrivals that still waited for a place under the cap on concurrency when the time was over
 
 
 @dataclass(frozen=True)
