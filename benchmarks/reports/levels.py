@@ -1,0 +1,190 @@
+"""A results document as a reader looks at it: repeats of one load together, loads of one kind in a row, figures with their spread."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Document = Mapping[str, Any]
+Entry = Mapping[str, Any]  # one of document["levels"]
+
+NOTHING = "–"  # where no figure is
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The median of the repeats, with the lowest and the highest."""
+
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Row:
+    """One load, with all its repeats."""
+
+    name: str  # "8 at once", "2.5 req/s"
+    load: Mapping[str, Any]
+    levels: Sequence[Entry]
+
+    @property
+    def short(self) -> str:
+        """The load as one number, for a mark in a picture."""
+        return number(self.load.get("concurrency")) if self.load.get("mode") != "open" else rate_name(rate(self.load))
+
+    @property
+    def partial(self) -> list[str]:
+        return [why for level in self.levels if (why := level.get("partial"))]
+
+    def count(self, *path: str) -> int:
+        """A count, summed over the repeats."""
+        return sum(int(value) for level in self.levels if (value := _at(level.get("summary"), path)) is not None)
+
+    @property
+    def failed(self) -> int:
+        return self.count("requests", "failed")
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """Failed requests by class, summed over the repeats, most frequent first."""
+        found: dict[str, int] = {}
+        for level in self.levels:
+            for name, times in (_at(level.get("summary"), ("requests", "errors")) or {}).items():
+                found[name] = found.get(name, 0) + int(times)
+        return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+    def values(self, *path: str) -> list[float]:
+        """A figure of the summary, `path` keys deep, of each repeat that has it."""
+        found = (_at(level.get("summary"), path) for level in self.levels)
+        return [float(value) for value in found if isinstance(value, int | float) and math.isfinite(value)]
+
+    def spread(self, *path: str) -> Spread | None:
+        values = self.values(*path)
+        return Spread(statistics.median(values), min(values), max(values)) if values else None
+
+    def median(self, *path: str) -> float | None:
+        spread = self.spread(*path)
+        return spread.median if spread else None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Loads that differ in one number only, in its order: what one line of a picture goes through."""
+
+    name: str  # what sets it apart from the document's other curves; "" where there is only one
+    mode: str
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def knob(self) -> str:
+        return "arrival rate asked for, requests/s" if self.mode == "open" else "requests open at a time"
+
+
+def curves(document: Document) -> list[Curve]:
+    """The document's levels as curves, in the order in which they were first run; without levels none."""
+    entries = list(document.get("levels") or [])
+    modes = list(dict.fromkeys(_mode(entry) for entry in entries))
+    found = []
+    for mode in modes:
+        name = ("by rate" if mode == "open" else "by concurrency") if len(modes) > 1 else ""
+        mine = [entry for entry in entries if _mode(entry) == mode]
+        loads = list(dict.fromkeys(_knobs(entry["load"]) for entry in mine))
+        rows = [_row([entry for entry in mine if _knobs(entry["load"]) == load]) for load in loads]
+        found.append(Curve(name, mode, sorted(rows, key=lambda row: knob(row.load))))
+    return found
+
+
+def repeats(document: Document) -> int:
+    """How often the load that was run most often was run."""
+    return max((len(row.levels) for curve in curves(document) for row in curve.rows), default=0)
+
+
+def load_name(load: Mapping[str, Any]) -> str:
+    """A load in a few words: "8 at once", "2.5 req/s", "2.5 req/s, burstiness 0.5, at most 64 open"."""
+    concurrency = load.get("concurrency")
+    if load.get("mode") != "open":
+        return f"{number(concurrency)} at once"
+    words = [name if (name := rate_name(rate(load))) == "all at once" else f"{name} req/s"]
+    if (burstiness := load.get("burstiness", 1.0)) not in (1.0, None):
+        words.append(f"burstiness {number(burstiness)}")
+    if concurrency:
+        words.append(f"at most {number(concurrency)} open")
+    return ", ".join(words)
+
+
+def rate_name(value: float) -> str:
+    return number(value) if math.isfinite(value) else "all at once"
+
+
+def rate(load: Mapping[str, Any]) -> float:
+    """Requests/s asked for; inf where all start at once (JSON has no number for it, so "inf" and null are read too)."""
+    value = load.get("rate")
+    return math.inf if value is None else float(value)
+
+
+def knob(load: Mapping[str, Any]) -> float:
+    """The number that is turned from level to level: the rate, or the concurrency."""
+    return rate(load) if load.get("mode") == "open" else float(load.get("concurrency") or 0)
+
+
+def is_knee(document: Document, row: Row) -> bool:
+    """Whether the knee was found at this load."""
+    knee = document.get("knee")
+    if not knee or knee.get("mode") not in (row.load.get("mode"), None):
+        return False
+    at = knee.get("at") or {}
+    return bool(at) and all(_same(row.load.get(key), value) for key, value in at.items())
+
+
+def number(value: float | None) -> str:
+    """A figure with three significant digits or all digits before its point: 0.0123, 4.57, 45.7, 457, 4,570."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if value == int(value):
+        return f"{int(value):,}"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    digits = 2 - math.floor(math.log10(abs(value)))
+    return f"{value:.{digits}f}" if abs(value) < 1 else f"{value:.{min(digits, 2)}f}"
+
+
+def thin(items: Sequence[Any], most: int, keep: Callable[[Any], bool] = lambda item: False) -> list[Any]:
+    """At most `most` items, evenly chosen, the first, the last and those to `keep` among them."""
+    if len(items) <= most:
+        return list(items)
+    wanted = {index for index, item in enumerate(items) if keep(item)} | {0, len(items) - 1}
+    free = max(0, most - len(wanted))
+    evenly = (round((step + 1) * (len(items) - 1) / (free + 1)) for step in range(free))
+    return [items[index] for index in sorted(wanted | set(evenly))]
+
+
+def plural(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def _row(entries: Sequence[Entry]) -> Row:
+    return Row(load_name(entries[0]["load"]), entries[0]["load"], entries)
+
+
+def _mode(entry: Entry) -> str:
+    return str(entry["load"].get("mode") or "closed")
+
+
+def _knobs(load: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (load.get("concurrency"), rate(load) if load.get("mode") == "open" else None, load.get("burstiness", 1.0))
+
+
+def _same(one: Any, other: Any) -> bool:
+    return float(one) == float(other) if one is not None and other is not None else one is other
+
+
+def _at(value: Any, path: Iterable[str]) -> Any:
+    for key in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(key)
+    return value
