@@ -108,7 +108,7 @@ def _answered(level: dict[str, Any], drain: float) -> float:
     offered = (sent - 1) / lasted if lasted > 0 else float(level["load"]["rate"])
     # n requests have n - 1 gaps; with one less on both sides the share of a server that never waits is 1
     answered = max(level["summary"]["requests"]["completed"] - 1, 0) / max(level["seconds"] - drain, 1e-9)
-    return min(answered / offered, 1.0)
+    return float(min(answered / offered, 1.0))
 
 
 def _grows(low: Point, high: Point) -> bool:

