@@ -20,6 +20,7 @@ class Target:
     unix: str | None = None
     prefix: str = ""
     api_key: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()  # more of them, for every request
 
     def __str__(self) -> str:
         return f"unix:{self.unix}" if self.unix else f"{'https' if self.tls else 'http'}://{self.authority}{self.prefix}"
@@ -37,6 +38,7 @@ class Target:
         lines = [f"{method} {self.prefix}{path} HTTP/1.1", f"host: {self.authority}", "accept: */*"]
         if self.api_key:
             lines.append(f"authorization: Bearer {self.api_key}")
+        lines += [f"{name}: {value}" for name, value in self.headers]
         if length:
             lines.append("content-type: application/json")
         if length or method != "GET":

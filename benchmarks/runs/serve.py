@@ -189,7 +189,7 @@ async def _warm_up(options: ServeOptions, subject: Subject, live: Live, stop: as
 
 async def _count(subject: Subject, level: Level) -> None:
     """Count the tokens of some answers again; a server that is gone meanwhile does not lose the figures."""
-    with suppress(OSError, BenchError):
+    with suppress(BenchError):
         subject.counted.append(await check.count_tokens(level, subject.tokenizer, CHECKED))
 
 

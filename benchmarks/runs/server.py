@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.errors import BenchError
 from benchmarks.loadgen.client import ask
+from benchmarks.loadgen.failures import NoAnswer
 from benchmarks.loadgen.target import Target
 
 NOTHING_THERE = 30.0  # seconds to wait where nothing listens at all
@@ -47,8 +48,8 @@ async def wait_ready(target: Target, url: str, timeout: float, say: Callable[[st
             if status == 404:
                 raise BenchError(f"{url} has no /v1/models, so it is no server of the OpenAI API: look at the address")
             now = f"status {status}: {_words(body)}"
-        except OSError as error:
-            now = str(error) or type(error).__name__
+        except NoAnswer as error:
+            now = error.message
         waited = time.monotonic() - began
         if waited > (timeout if reached else min(NOTHING_THERE, timeout)):
             hint = "it never became ready" if reached else "is it running? start one with `sllm serve`"
@@ -80,7 +81,7 @@ async def _engine(target: Target) -> str | None:
     try:
         status, body = await ask(target, "GET", "/version", timeout=10.0)
         version = json.loads(body).get("version") if status == 200 else None
-    except (OSError, ValueError, AttributeError):
+    except (NoAnswer, ValueError, AttributeError):
         return None
     return f"vllm {version}" if version else None
 
