@@ -59,11 +59,11 @@ def new(
     return document
 
 
-def close(document: dict[str, Any], *, complete: bool) -> None:
-    """The end of a run. "complete" only when it ran to its end and no level was cut off; a cut level's reason becomes the note."""
+def finish(document: dict[str, Any], note: str | None = None) -> None:
+    """The end of a run: complete, or partial for the reason in `note` or of the first level that was cut off."""
     cut = next((entry["partial"] for entry in document["levels"] if entry.get("partial")), None)
-    document["note"] = document["note"] or cut
-    document["status"] = "complete" if complete and not cut else "partial"
+    document["note"] = note or cut
+    document["status"] = "partial" if document["note"] else "complete"
     document["provenance"]["finished"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
