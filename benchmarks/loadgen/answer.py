@@ -26,9 +26,24 @@ class Answer:
     """Reads the answer to one request. `ended` is called once, when the verdict is in the record."""
 
     __slots__ = (
-        "broken", "choices", "content_type", "done", "ended", "events", "held", "holder", "last", "over", "reasoning", "record",
-        "resent", "retry_after", "text", "timer", "times",
-    )  # fmt: skip
+        "broken",
+        "content_type",
+        "done",
+        "ended",
+        "events",
+        "held",
+        "holder",
+        "last",
+        "over",
+        "reasoning",
+        "record",
+        "resent",
+        "retry_after",
+        "seen",
+        "text",
+        "timer",
+        "times",
+    )
 
     def __init__(self, record: Record, ended: Callable[[Answer], None]) -> None:
         self.record = record
@@ -40,7 +55,7 @@ class Answer:
         self.held = b""  # the body of an answer that is no stream, as far as it is known
         self.content_type = b""
         self.retry_after = b""
-        self.choices = 0  # events that held data
+        self.seen = 0  # events, whatever they held
         self.done = False  # [DONE] came
         self.broken = ""  # why the stream is no good, in a few words
         self.last: float | None = None
@@ -68,7 +83,7 @@ class Answer:
             return
         events = self.events.feed(data)
         if not events:
-            if not self.choices:
+            if not self.seen:
                 self._hold(data)
             return
         for event in events:
@@ -95,7 +110,7 @@ class Answer:
             self.held += data
 
     def _event(self, now: float, data: bytes) -> None:
-        self.choices += 1
+        self.seen += 1
         if data == b"[DONE]":
             self.done = True
             return
@@ -165,7 +180,7 @@ class Answer:
             words = said(self.held) if self.held else "an empty body"
             after = f" (retry-after: {self.retry_after.decode('latin-1')})" if self.retry_after else ""
             return f"status {record.status}", words[:200] + after if after else words
-        if not self.choices and not self.content_type.startswith(b"text/event-stream") and failure is None:
+        if not self.seen and not self.content_type.startswith(b"text/event-stream") and failure is None:
             kind = self.content_type.decode("latin-1") or "no content type"
             return "not a stream", f"{kind}: {said(self.held) if self.held else 'an empty body'}"
         if not self.done and record.finish_reason is None:

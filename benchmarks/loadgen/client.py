@@ -49,7 +49,6 @@ class Client:
         self.tls = ssl.create_default_context() if target.tls else None
         self.addresses: list[str] = []
         self.connections = 0  # opened so far
-        self.reads = 0
 
     def now(self) -> float:
         return self.clock() - self.origin
@@ -131,7 +130,6 @@ class Client:
     def _read(self) -> None:
         inbox = self.inbox
         more = min(len(inbox), SLICE)
-        self.reads += more
         try:
             while more:
                 more -= 1

@@ -39,6 +39,7 @@ class Target:
         if self.api_key:
             lines.append(f"authorization: Bearer {self.api_key}")
         lines += [f"{name}: {value}" for name, value in self.headers]
+        lines += [f"{name}: {value}" for name, value in self.headers]
         if length:
             lines.append("content-type: application/json")
         if length or method != "GET":
