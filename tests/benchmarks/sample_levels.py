@@ -102,7 +102,7 @@ def bench(
                     level(load, seed=seed * 1000 + round_number, **server), round_number, slo, prompt_set=f"set {round_number}"
                 )
             )
-    document.close(made, complete=status == "complete")
+    document.finish(made, made["note"] or (None if status == "complete" else "stopped"))
     return made
 
 
