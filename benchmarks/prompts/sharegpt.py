@@ -117,20 +117,22 @@ def _turns(entry: Any) -> tuple[str, str] | None:
     return None
 
 
-def entries(file: Path) -> Iterator[Any]:
-    """The entries of a JSON list, read piece by piece: the usual files are 600 MB. Raises BenchUsageError."""
+def entries(file: Path, piece: int = PIECE) -> Iterator[Any]:
+    """The entries of a JSON list, read in pieces of so many characters: the usual files are 600 MB. Raises BenchUsageError."""
     try:
         with file.open(encoding="utf-8-sig") as opened:
-            yield from _entries(file, opened)
+            yield from _entries(file, opened, piece)
     except OSError as error:
         raise BenchUsageError(f"--file {file}: {error.strerror or error}; write the path of a ShareGPT file") from None
     except UnicodeDecodeError:
         raise BenchUsageError(f"--file {file} is not UTF-8 text: convert it, or choose another file") from None
 
 
-def _entries(file: Path, opened: TextIO) -> Iterator[Any]:
+def _entries(file: Path, opened: TextIO, piece: int) -> Iterator[Any]:
     decoder = json.JSONDecoder()
-    rest = opened.read(PIECE).lstrip()
+    rest = ""
+    while not rest and (more := opened.read(piece)):
+        rest = more.lstrip()
     if not rest.startswith("["):
         raise BenchUsageError(f"--file {file} does not begin with '[': ShareGPT is one JSON list; for a line each write --dataset jsonl")
     rest, number, ended = rest[1:], 0, False
@@ -141,7 +143,7 @@ def _entries(file: Path, opened: TextIO) -> Iterator[Any]:
         try:
             entry, end = decoder.raw_decode(rest)
         except ValueError as error:
-            more = "" if ended or len(rest) > LARGEST else opened.read(max(PIECE, len(rest)))
+            more = "" if ended or len(rest) > LARGEST else opened.read(max(piece, len(rest)))
             if not more:
                 raise BenchUsageError(
                     f"--file {file}: entry {number + 1} is broken JSON ({error}): repair it or end the list before it"
