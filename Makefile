@@ -10,6 +10,14 @@ METHOD ?= gptq
 OUT ?=
 BASELINE ?=
 ARGS ?=
+# For `make bundle`: what the closed machine is.
+TARGET ?=
+PYTHON_VERSION ?=
+PLATFORM ?=
+PART ?=
+EXTRAS ?=
+DRY_RUN ?=
+BUNDLE ?=
 # Processes that share the tests. On a GPU leave it at 1: engines under test would take each other's memory.
 JOBS ?= 1
 PARALLEL = $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadgroup --no-loadscope-reorder)
@@ -19,13 +27,14 @@ BIN := $(VENV)/bin
 INSTALL := $(PYTHON) requirements/install.py --venv $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-quantize install-harness install-ray serve chat doctor quantize evaluate test test-fast check format lock docs demo-model bench-gateway bench-startup bench-quantize bench-cache bench-semantic bench-guards bench-batch clean
+.PHONY: help install install-quantize install-harness install-ray serve chat doctor quantize evaluate test test-fast check format lock docs demo-model bench-gateway bench-startup bench-quantize bench-cache bench-semantic bench-guards bench-batch bundle install-bundle clean
 
 help: ## List all targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 	@echo
 	@echo "  ENGINE=cuda|cpu  MODEL=folder|hub id  CONFIG=file  HOST=  PORT=  WORKERS="
 	@echo "  METHOD=gptq|awq|...|all  OUT=folder  BASELINE=folder  ARGS='more flags'"
+	@echo "  TARGET=cuda|cpu|none  PYTHON_VERSION=3.12  PLATFORM=x86_64|aarch64  PART=2GiB  EXTRAS='quantize ray'  DRY_RUN=1  BUNDLE=folder"
 
 install: ## Make .venv and install the locked requirements (ENGINE=cuda|cpu)
 	@$(INSTALL) --engine $(ENGINE)
@@ -109,6 +118,14 @@ bench-startup: install ## Measure from the command to the first token; writes be
 
 bench-quantize: install-quantize ## Make every variant of the demo model and measure what it cost; writes benchmarks/results/quantize
 	@$(BIN)/python -m benchmarks.quantize $(ARGS)
+
+bundle: ## All files of an engine in parts, to carry to a closed network (TARGET=cuda|cpu|none, OUT=folder)
+	@$(PYTHON) requirements/bundle.py $(if $(TARGET),--target $(TARGET)) $(if $(OUT),--out "$(OUT)") $(if $(PART),--part $(PART)) \
+	  $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION)) $(if $(PLATFORM),--platform $(PLATFORM)) \
+	  $(if $(EXTRAS),--extras $(EXTRAS)) $(if $(DRY_RUN),--dry-run)
+
+install-bundle: ## Install from a bundle, fetching nothing (BUNDLE=folder)
+	@$(PYTHON) requirements/unbundle.py $(if $(BUNDLE),"$(BUNDLE)",bundle)
 
 clean: ## Remove .venv and what tools leave behind
 	rm -rf $(VENV) .tools .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -23,6 +23,7 @@ from system import fail, pip, say
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 STAMP = "sllm-installed.json"
+ALSO = ("semantic", "valkey", "nemo")  # optional parts that are installed on top of the engine
 
 
 @dataclass(frozen=True)
@@ -55,53 +56,69 @@ def main() -> int:
     parser.add_argument("--quantize", action="store_true", help="also what `sllm quantize` needs, llm-compressor included")
     parser.add_argument("--ray", action="store_true", help="also Ray, for `sllm batch --ray`")
     parser.add_argument("--harness", action="store_true", help="also lm-evaluation-harness, for `sllm evaluate --harness`")
+    parser.add_argument("--also", nargs="*", default=[], choices=ALSO, help="also what these optional parts need")
+    parser.add_argument("--wheels", type=Path, help="install from this folder alone and fetch nothing (see unbundle.py)")
     args = parser.parse_args()
     if sys.version_info < (3, 11):  # noqa: UP036 - the user's Python is what is being checked
         return fail(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}: make PYTHON=python3.11 ...")
-    engine = pick(args.engine)
+    engine = pick(args.engine, args.venv)
     if (args.quantize or args.ray) and engine == "none":
         return fail("--quantize and --ray need an engine: --engine cpu or --engine cuda")
+    extras = [name for name in ("dev", "quantize", "ray", "harness") if getattr(args, name)] + args.also
+    if args.wheels:
+        system.close(args.wheels.resolve())
+    from_bundle = bool(read(args.venv / STAMP).get("bundle"))
     try:
-        for environment in wanted(args.venv, engine, dev=args.dev, quantize=args.quantize, ray=args.ray, harness=args.harness):
-            install(environment)
+        for environment in wanted(args.venv, engine, extras):
+            install(environment, args.wheels)
     except subprocess.CalledProcessError as error:
+        if from_bundle and not args.wheels:
+            return fail(f"pip ended with {error.returncode}. {args.venv.name} came from a bundle that has not all of this: carry a new one")
         return fail(f"pip ended with {error.returncode}; what is above says why. Run the same command again to go on.")
     return 0
 
 
-def pick(engine: str) -> str:
-    """`cuda` where an NVIDIA driver answers, else `cpu`."""
+def pick(engine: str, venv: Path) -> str:
+    """What a bundle installed in `venv`, else `cuda` where an NVIDIA driver answers, else `cpu`."""
     if engine != "auto":
         return engine
+    have = read(venv / STAMP)
+    if have.get("bundle"):
+        return str(have["engine"])
     smi = shutil.which("nvidia-smi")
     if smi and subprocess.run([smi, "-L"], capture_output=True, timeout=30, check=False).returncode == 0:
         return "cuda"
     return "cpu"
 
 
-def wanted(venv: Path, engine: str, *, dev: bool, quantize: bool, ray: bool, harness: bool) -> list[Environment]:
+def wanted(venv: Path, engine: str, extras: list[str]) -> list[Environment]:
+    """`extras`: dev, quantize, ray, harness, and names of ALSO."""
     locks = [f"engine-{engine}.txt" if engine != "none" else "gateway.txt"]
-    if quantize:
+    if "quantize" in extras:
         locks.append("quantize.txt" if engine == "cpu" else "quantize-cuda.txt")
-    if ray:
+    if "ray" in extras:
         locks.append("ray.txt" if engine == "cpu" else "ray-cuda.txt")
-    if dev:
-        locks.append("dev.txt")
+    locks += [f"{name}.txt" for name in ("dev", *ALSO) if name in extras]
     found = [Environment(venv, engine, locks, editable=True)]
     tools = ROOT / ".tools"
-    if quantize:
+    if "quantize" in extras:
         lock = "llm-compressor.txt" if engine == "cpu" else "llm-compressor-cuda.txt"
         found.append(Environment(tools / "llm-compressor", engine, [lock]))
-    if harness:
+    if "harness" in extras:
         found.append(Environment(tools / "harness", "none", ["harness.txt"]))
     return found
 
 
-def install(environment: Environment) -> None:
-    """Does nothing where the stamp says that all is there. Raises CalledProcessError when pip fails."""
+def install(environment: Environment, wheels: Path | None = None) -> None:
+    """Does nothing where the stamp says that all is there. Raises CalledProcessError when pip fails.
+
+    `wheels`: the folder that all comes from, on a machine without a network.
+    """
     folder, engine, locks = environment.folder, environment.engine, environment.digests()
     stamp = folder / STAMP
     have = read(stamp)
+    if have.get("bundle") and not wheels:
+        locks["python"] = have["locks"]["python"]  # the bundle's; what starts this here may be another
     if have.get("engine") == engine and all(have["locks"].get(name) == digest for name, digest in locks.items()):
         return
     started = time.monotonic()
@@ -109,10 +126,10 @@ def install(environment: Environment) -> None:
         say(f"{folder.name} holds the {have['engine']} engine; making it anew for {engine}")
         shutil.rmtree(folder)
         have = {}
-    system.make_venv(folder)
-    system.libraries(engine, build=any(name.startswith("quantize") for name in environment.locks))
+    system.libraries(engine, build=any(name.startswith("quantize") for name in environment.locks), closed=bool(wheels))
+    system.make_venv(folder, wheels)
     if "dev.txt" in environment.locks:
-        system.test_server()
+        system.store_server(closed=bool(wheels))
     if environment.torch_cpu:
         system.install_torch_cpu(folder, HERE / "torch-cpu.txt")
     # gptqmodel and a few small ones are published as source only: built with the setuptools of the engine's lock, so that no
@@ -124,7 +141,7 @@ def install(environment: Environment) -> None:
         pip(folder, "", "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT))
     if have.get("engine") == engine:
         locks = {**have["locks"], **locks}
-    stamp.write_text(json.dumps({"engine": engine, "locks": locks}, indent=1))
+    stamp.write_text(json.dumps({"engine": engine, "locks": locks} | ({"bundle": True} if wheels else {}), indent=1))
     say(f"{folder.name} is installed, {time.monotonic() - started:.0f} s")
 
 

@@ -15,7 +15,10 @@ from pathlib import Path
 TORCH_CPU_INDEX = os.environ.get("TORCH_CPU_INDEX", "https://download.pytorch.org/whl/cpu")
 
 
-def make_venv(venv: Path) -> None:
+def make_venv(venv: Path, wheels: Path | None = None) -> None:
+    """`wheels`: a folder that holds pip itself (bundle.txt), for machines where nothing may be fetched."""
+    if wheels:
+        return make_closed_venv(venv, wheels)
     if (venv / "bin" / "python").exists():
         return
     say(f"making {venv.name} with Python {sys.version.split()[0]}")
@@ -28,23 +31,62 @@ def make_venv(venv: Path) -> None:
         subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
 
 
-def libraries(engine: str, *, build: bool) -> None:
+def make_closed_venv(venv: Path, wheels: Path) -> None:
+    """With the pip of `wheels`, run out of its wheel: needs neither a network nor Debian's python3-venv."""
+    python = venv / "bin" / "python"
+    if python.exists():
+        asked = [str(python), "-c", "import pip, sys; print(sys.version_info[:2])"]
+        have = subprocess.run(asked, capture_output=True, text=True, check=False)
+        if have.stdout.strip() == str(sys.version_info[:2]):
+            return
+        shutil.rmtree(venv)  # half made, or of another Python
+    say(f"making {venv.name} with Python {sys.version.split()[0]}")
+    venv.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
+    pip_wheel = next(wheels.glob("pip-*.whl"))
+    lock = Path(__file__).with_name("bundle.txt")
+    subprocess.run([str(python), str(pip_wheel / "pip"), "-q", "install", "--no-deps", "-r", str(lock)], check=True)
+
+
+def close(wheels: Path) -> None:
+    """From here on pip takes files from `wheels` and asks nobody, whatever this machine's settings for pip are."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        del os.environ[name]
+    os.environ.update(PIP_NO_INDEX="1", PIP_FIND_LINKS=str(wheels), PIP_CONFIG_FILE=os.devnull, PIP_DISABLE_PIP_VERSION_CHECK="1")
+
+
+def libraries(engine: str, *, build: bool, closed: bool = False) -> None:
     """The CPU engine is linked against libnuma, which slim images leave out; `build` says that C is compiled (pypcre, for
-    gptqmodel), against Python's headers and libpcre2."""
-    if engine == "cpu" and not loads("libnuma.so.1"):
-        apt("libnuma1")
-    if build:
+    gptqmodel), against Python's headers and libpcre2. `closed`: nothing can be fetched, and all is built already."""
+    missing = [packages for library, packages in shared_libraries(engine, build=build).items() if not loads(library)]
+    if build and not closed:
         if not (shutil.which("cc") or shutil.which("gcc")):
-            apt("gcc")
+            missing.append(["gcc"])
         if not Path(sysconfig.get_path("include"), "Python.h").exists():
-            apt(f"python{sys.version_info[0]}.{sys.version_info[1]}-dev", "python3-dev")
-        if not loads("libpcre2-8.so.0"):
-            apt("libpcre2-8-0")
+            missing.append([f"python{sys.version_info[0]}.{sys.version_info[1]}-dev", "python3-dev"])
+    if closed and missing:
+        names = " ".join(packages[0] for packages in missing)
+        raise SystemExit(fail(f"system packages are missing: {names} (Debian's and Ubuntu's names). {FROM_A_MIRROR}"))
+    for packages in missing:
+        apt(*packages)
 
 
-def test_server() -> None:
+FROM_A_MIRROR = "Install them from your distribution's mirror or its DVD, then run the same command again: it goes on where it was."
+
+
+def shared_libraries(engine: str, *, build: bool) -> dict[str, list[str]]:
+    """Library -> the system packages that have it, by Debian's and Ubuntu's names."""
+    found = {"libnuma.so.1": ["libnuma1"]} if engine == "cpu" else {}
+    return found | ({"libpcre2-8.so.0": ["libpcre2-8-0"]} if build else {})
+
+
+def store_server(*, closed: bool) -> None:
     """The server that the tests of the cache's stores start: Valkey, or Redis where the system has no Valkey."""
-    if not (shutil.which("valkey-server") or shutil.which("redis-server")):
+    if shutil.which("valkey-server") or shutil.which("redis-server"):
+        return
+    if closed:
+        say("the tests of the cache's stores need the system package valkey-server or redis-server: not here")
+    else:
         apt("valkey-server", "redis-server")
 
 

@@ -1,0 +1,141 @@
+"""Which file pip would take for each line of a lock, for another Python and platform. Nothing is downloaded.
+
+pip's own finder is asked, under pip's own settings (indexes, folders of wheels, passwords, certificates): `pip download` has no
+dry run, evaluates markers for the Python that runs it, and `pip install --dry-run` fetches whole wheels where an index has no
+metadata files beside them. The finder is no public interface of pip, so bundle.py puts the pip of bundle.txt on sys.path first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+ARCHITECTURES = ("x86_64", "aarch64")
+
+
+@dataclass(frozen=True)
+class Target:
+    """The machine that a bundle is for. `glibc` is the minor number of the newest C library that wheels may need (2.N)."""
+
+    python: str  # 3.12
+    arch: str
+    glibc: int
+
+    @property
+    def tag(self) -> str:
+        return f"py{self.python.replace('.', '')}-{self.arch}"
+
+    def platforms(self) -> list[str]:
+        """Wheel platforms, the most portable first, as pip takes the first that is offered."""
+        old = {5: "manylinux1", 12: "manylinux2010", 17: "manylinux2014"}
+        found = []
+        for minor in range(5 if self.arch == "x86_64" else 17, self.glibc + 1):
+            found += [f"{old[minor]}_{self.arch}"] if minor in old else []
+            found.append(f"manylinux_2_{minor}_{self.arch}")
+        return [*found, f"linux_{self.arch}"]
+
+    def options(self) -> list[str]:
+        """The same as options of `pip download`."""
+        platforms = [word for platform in self.platforms() for word in ("--platform", platform)]
+        return ["--implementation", "cp", "--python-version", self.python, *platforms]
+
+    def markers(self) -> dict[str, str]:
+        return {
+            "implementation_name": "cpython",
+            "platform_python_implementation": "CPython",
+            "os_name": "posix",
+            "sys_platform": "linux",
+            "platform_system": "Linux",
+            "platform_machine": self.arch,
+            "python_version": self.python,
+            "python_full_version": f"{self.python}.0",
+            "implementation_version": f"{self.python}.0",
+            "extra": "",
+        }
+
+
+@dataclass(frozen=True)
+class Found:
+    """One line of a lock and the file for it. `url` is empty where no index or folder has one."""
+
+    pin: str  # name==version
+    url: str = ""
+    sha256: str = ""  # as the index says; empty where it does not
+    index: str = ""  # the index that was asked in place of the configured ones
+
+    @property
+    def name(self) -> str:
+        return unquote(Path(urlsplit(self.url).path).name)
+
+    @property
+    def wheel(self) -> bool:
+        return self.name.endswith(".whl")
+
+
+def pins(lock: Path, target: Target) -> list[str]:
+    """The lines of `lock` that count on `target`, without their markers."""
+    from pip._vendor.packaging.requirements import Requirement
+
+    found = []
+    for raw in lock.read_text().splitlines():
+        line = raw.split("#")[0].strip()
+        if not line:
+            continue
+        requirement = Requirement(line)
+        if requirement.marker is None or requirement.marker.evaluate(target.markers()):
+            found.append(f"{requirement.name}{requirement.specifier}")
+    return found
+
+
+def find(wanted: list[str], target: Target, *, index: str = "") -> list[Found]:
+    """One Found for each `name==version`: a wheel where there is one for `target`, else the source, else no URL.
+
+    `index`: an index to ask in place of the configured ones.
+    """
+    from pip._vendor.packaging.requirements import Requirement
+
+    def one(pin: str) -> Found:
+        requirement = Requirement(pin)
+        candidate = finder.find_best_candidate(requirement.name, specifier=requirement.specifier).best_candidate
+        if candidate is None:
+            return Found(pin, index=index)
+        link = candidate.link
+        return Found(pin, link.url_without_fragment, link.hash if link.hash_name == "sha256" else "", index)
+
+    with finders(["--quiet", *target.options(), *(["-i", index] if index else [])]) as (finder, _):
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(one, wanted))
+
+
+def sizes(found: list[Found]) -> list[int]:
+    """Bytes of each file as its server says; 0 where it does not."""
+
+    def one(file: Found) -> int:
+        if not file.url or file.url.startswith("file:"):
+            return Path(unquote(urlsplit(file.url).path)).stat().st_size if file.url else 0
+        answer = session.head(file.url, allow_redirects=True)
+        return int(answer.headers.get("content-length", 0)) if answer.ok else 0
+
+    with finders(["--quiet"]) as (_, session):
+        with ThreadPoolExecutor(8) as pool:
+            return list(pool.map(one, found))
+
+
+@contextmanager
+def finders(options: list[str]) -> Iterator[tuple[Any, Any]]:
+    """pip's finder and its HTTP session under `options` of `pip download`."""
+    from pip._internal.cli.cmdoptions import make_target_python
+    from pip._internal.commands import create_command
+
+    logging.getLogger("pip").setLevel(logging.ERROR)  # a folder that has not every package is no news
+    command: Any = create_command("download")
+    parsed, _ = command.parse_args(["--no-deps", *options])
+    with command.main_context():
+        session = command.get_default_session(parsed)
+        yield command._build_package_finder(parsed, session, target_python=make_target_python(parsed)), session
