@@ -2,7 +2,8 @@
 
 The server is benchmarks/mock.py on another core: streams that stand ready in its memory, one write an event. Each concurrency is
 measured twice: `paced`, at a rate below what either side can do, so that every event is a read of its own (the dearest case, and
-an engine's); and `flood`, as fast as the two can, where events that wait are read together. The side whose core is full is the limit; "neither": both waited, for each other or for a machine that does other work.
+an engine's); and `flood`, as fast as the two can, where events that wait are read together. The side whose core is full is the
+limit; "neither": both waited, for each other or for a machine that does other work.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ FULL = 0.97  # of a core: it is the limit
 
 
 def measured(level: Level, server_cpu: float, pace: float) -> dict[str, Any]:
-    """The figures of one level; `server_cpu`: seconds that the server used meanwhile, `pace`: ms, 0: none. Raises RuntimeError for a failed request."""
+    """The figures of one level; `server_cpu`: seconds that the server used meanwhile, `pace`: ms, 0: none.
+
+    Raises RuntimeError for a failed request.
+    """
     wrong = next((record for record in level.records if record.error), None)
     if wrong is not None:
         raise RuntimeError(f"the mock server's answer {wrong.index} failed: {wrong.error} ({wrong.detail})")
