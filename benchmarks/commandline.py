@@ -87,7 +87,12 @@ def serve(
     language: Language = "en",
     endpoint: Annotated[Literal["chat", "completions"], typer.Option("--endpoint", help="Which of the API's two.")] = "chat",
     input_tokens: Input = 128,
-    output_tokens: Output = 128,
+    input_range: Annotated[
+        float, typer.Option("--input-range", metavar="SHARE", min=0.0, max=1.0, help="0.2: lengths within 20% of --input-tokens.")
+    ] = 0.0,
+    output_tokens: Annotated[
+        int | None, typer.Option("--output-tokens", metavar="N", min=1, help="Tokens of each answer. [default: as the data says, or 128]")
+    ] = None,
     prefix_tokens: Annotated[
         int, typer.Option("--prefix-tokens", metavar="N", min=0, help="Of each prompt, so many shared with others of its group.")
     ] = 0,
@@ -96,6 +101,13 @@ def serve(
         bool, typer.Option("--ignore-eos/--stop-at-eos", help="Answer to the full length (vLLM), or as the model ends.")
     ] = True,
     temperature: Annotated[float, typer.Option("--temperature", metavar="T", min=0.0)] = 0.0,
+    token_ids: Annotated[
+        bool, typer.Option("--token-ids/--text", help="Random prompts of completions as token ids (vLLM), or as text.")
+    ] = True,
+    fields: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=JSON", help="One more field of every request's body; repeat for more.")
+    ] = None,
+    shuffle: Annotated[bool, typer.Option("--shuffle", help="A random sample of the file, not its beginning.")] = False,
     slo: Annotated[
         str | None, typer.Option("--slo", metavar="LIMITS", help="Goodput: requests within ttft=200ms,tpot=50ms,e2e=2s, any of them.")
     ] = None,
@@ -122,7 +134,7 @@ def serve(
     from benchmarks.prompts.requests import PromptOptions
     from benchmarks.reports import outcome
     from benchmarks.runs import serve as runs
-    from benchmarks.runs.loads import loads
+    from benchmarks.runs.loads import body_fields, loads
 
     options = runs.ServeOptions(
         urls=tuple(url or ["http://127.0.0.1:8000"]),
@@ -133,11 +145,15 @@ def serve(
             file=file,
             language=language,
             input_tokens=input_tokens,
+            input_range=input_range,
             output_tokens=output_tokens,
             prefix_tokens=prefix_tokens,
             prefix_groups=prefix_groups,
             ignore_eos=ignore_eos,
             temperature=temperature,
+            token_ids=token_ids,
+            shuffle=shuffle,
+            extra=body_fields(fields or []),
         ),
         model=model,
         tokenizer=tokenizer,

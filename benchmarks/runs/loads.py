@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from benchmarks.errors import BenchUsageError
 from benchmarks.loadgen.records import Load
@@ -89,3 +92,17 @@ def wanted(load: Load) -> int:
         return load.requests
     guess = (load.rate or 0) * (load.seconds or 0) if load.mode == "open" else (load.concurrency or 1) * (load.seconds or 0)
     return int(min(max(LEAST, guess), 2000))
+
+
+def body_fields(words: Sequence[str]) -> dict[str, Any]:
+    """`--set top_p=0.9 --set 'stop=["."]'` as fields of a request's body. Raises BenchUsageError."""
+    found: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not name or not equals:
+            raise BenchUsageError(f"--set {word}: write KEY=JSON, such as --set top_p=0.9")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            raise BenchUsageError(f"--set {word}: {value!r} is not JSON; a text wants quotes: --set '{name}=\"{value}\"'") from None
+    return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -106,6 +107,9 @@ async def _subject(options: ServeOptions, url: str, file: Path, say: Callable[[s
     info = await describe(target, url, options.model)
     tokenizer = await find(target, info.model, options.tokenizer)
     prompts = replace(options.prompts, max_model_len=options.prompts.max_model_len or info.max_model_len)
+    if (info.engine or "").startswith("vllm"):  # prompts of an earlier run with this seed may still be in its prefix cache
+        prompts = replace(prompts, cache_salt=secrets.token_hex(8))
+    prompts.check()
     made = document.new("serve", _settings(options, prompts), options.command, seed=options.seed, server=info.as_dict())
     return Subject(target, info, tokenizer, prompts, made, file, [])
 
@@ -119,7 +123,7 @@ def _key(name: str | None) -> str | None:
 
 
 def _settings(options: ServeOptions, prompts: PromptOptions) -> dict[str, Any]:
-    asked = {key: str(value) if isinstance(value, Path) else value for key, value in asdict(prompts).items()}
+    asked = {key: value for key, value in asdict(prompts).items() if key != "cache_salt"}  # another one each time
     return asked | {
         "slo": asdict(options.slo) if options.slo else None,
         "warmup": options.warm_up,

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.errors import BenchUsageError
 from benchmarks.loadgen.records import Load
-from benchmarks.runs.loads import CONCURRENCY, loads, named, wanted
+from benchmarks.runs.loads import CONCURRENCY, body_fields, loads, named, wanted
 
 NOTHING: dict[str, Any] = {"concurrency": None, "rate": None, "requests": None, "seconds": None, "burstiness": 1.0, "cap": None}
 
@@ -72,3 +72,13 @@ def test_what_is_impossible_is_told_with_its_flag(given: dict[str, Any], said: s
     with pytest.raises(BenchUsageError) as told:
         made(**given)
     assert said in told.value.message
+
+
+def test_fields_of_the_body_are_json():
+    assert body_fields(["top_p=0.9", 'stop=["."]', "logit_bias={}"]) == {"top_p": 0.9, "stop": ["."], "logit_bias": {}}
+
+
+@pytest.mark.parametrize("word", ["top_p", "=1", "stop=."])
+def test_a_field_that_is_not_json_is_told_with_what_to_write(word: str):
+    with pytest.raises(BenchUsageError, match="--set"):
+        body_fields([word])
