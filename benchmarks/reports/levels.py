@@ -141,15 +141,13 @@ def is_knee(document: Document, row: Row) -> bool:
 
 
 def number(value: float | None) -> str:
-    """A figure with three significant digits or all digits before its point: 0.0123, 4.57, 45.7, 457, 4,570."""
+    """A figure with three significant digits, or all digits before its point: 0.0123, 4.57, 45.7, 457, 4,570. A count has no point."""
     if value is None or not math.isfinite(value):
         return NOTHING
-    if value == int(value):
-        return f"{int(value):,}"
-    if abs(value) >= 100:
+    if abs(value) >= 100 or value == int(value):
         return f"{value:,.0f}"
-    digits = 2 - math.floor(math.log10(abs(value)))
-    return f"{value:.{digits}f}" if abs(value) < 1 else f"{value:.{min(digits, 2)}f}"
+    value = float(f"{value:.3g}")  # so that 0.9999 reads as 1.00
+    return f"{value:.{2 - math.floor(math.log10(abs(value)))}f}"
 
 
 def thin(items: Sequence[Any], most: int, keep: Callable[[Any], bool] = lambda item: False) -> list[Any]:

@@ -19,8 +19,8 @@ POINTS = 400
 LOG_FROM = 8.0  # times between the lowest and the highest sample
 FAR = 5.0  # times below the 5 % shortest
 METRICS: tuple[tuple[str, str, str, Callable[..., samples.Array]], ...] = (
-    ("ttft-distribution", "Time to first token", "request", samples.ttft_ms),
-    ("itl-distribution", "Inter-token latency", "gap between two events", samples.itl_ms),
+    ("ttft-distribution", "Time to first token", "completed request", samples.ttft_ms),
+    ("itl-distribution", "Inter-token latency", "gap between two events of a completed request", samples.itl_ms),
 )
 
 
@@ -48,9 +48,7 @@ def plots(document: Document) -> Iterator[Plot]:
             lines = [Line(row.name, *samples.ecdf(found, POINTS)) for row in rows if len(found := take(row.levels))]
             if not lines:
                 continue
-            words = (
-                f"Share of samples at or below a time; a sample is one {one} of a completed request (vLLM's definition), all runs together."
-            )
+            words = f"Share of samples at or below a time; a sample is one {one} (vLLM's definition), all runs together."
             if len(rows) < len(curve.rows):
                 words += f" {len(rows)} of {len(curve.rows)} levels are drawn."
             if _log(lines) and any(line.usual > line.values[0] for line in lines):

@@ -90,7 +90,7 @@ def _bars(axis: Axes, series: Sequence[tuple[str, list[tuple[Any, float]]]], wor
         hatch = "" if place < len(style.PALETTE) else "//"
         bars = axis.bar(across, [y for _, y in points], wide * 0.92, color=colour, hatch=hatch, label=name or None)
         if labelled:
-            axis.bar_label(bars, [number(y) for _, y in points], padding=2, fontsize=8, color=style.SOFT)
+            axis.bar_label(bars, [number(y) for _, y in points], padding=2, fontsize=8.8, color=style.SOFT)
     axis.grid(visible=False, axis="x")
 
 

@@ -103,7 +103,7 @@ def _knee(axis: Axes, knee: Row) -> None:
         right = at > axis.get_xlim()[1] / 2
         axis.annotate(
             f"knee: {knee.name}", (at, 1.0), (-5 if right else 5, 3), xycoords=("data", "axes fraction"), textcoords="offset points",
-            ha="right" if right else "left", va="bottom", fontsize=9, color=style.INK,
+            ha="right" if right else "left", va="bottom", fontsize=9.7, color=style.INK,
         )  # fmt: skip
 
 
@@ -114,6 +114,7 @@ def _name(axis: Axes, rows: Sequence[Row], metric: str, knee: Row | None) -> Non
     for place, *_ in LINES:
         found = [(t, s.median, row) for row in rows if (s := _spread(row, metric, place)) and (t := row.median("output_tokens_per_second"))]
         lines.append([(x, y) for x, y, _ in found])
+        lines += [[(x, s.low), (x, s.high)] for x, _, row in found if (s := _spread(row, metric, place)) and s.high > s.low]
         points = [(x, y, row.short) for x, y, row in found if row in named]  # beside the upper line, the last
     if knee and (at := knee.median("output_tokens_per_second")):
         lines.append([(at, limit) for limit in axis.get_ylim()])

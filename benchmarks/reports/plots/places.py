@@ -30,7 +30,7 @@ def put(axis: Axes, points: Sequence[tuple[float, float, str]], lines: Sequence[
     for x, y, text in points:
         for dx, dy, ha, va in AROUND:
             label = axis.annotate(
-                text, (x, y), (dx, dy), textcoords="offset points", ha=ha, va=va, fontsize=8.5, color=colour, annotation_clip=False
+                text, (x, y), (dx, dy), textcoords="offset points", ha=ha, va=va, fontsize=9, color=colour, annotation_clip=False
             )
             box: Bbox = label.get_window_extent(renderer).expanded(1.04, 1.04)
             inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 + 12 and frame.y0 <= box.y0 and box.y1 <= frame.y1 + 4

@@ -55,11 +55,11 @@ def looks() -> Iterator[None]:
     # Where its cache cannot be written matplotlib says so, at import, in several lines: nothing that the reader of a benchmark can use.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     settings: Any = {
-        "font.family": families(), "font.size": 9.5, "svg.fonttype": "none", "svg.hashsalt": "sllm", "axes.titlesize": 11,
-        "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": SOFT, "axes.labelcolor": SOFT, "axes.labelsize": 9.5,
+        "font.family": families(), "font.size": 10.2, "svg.fonttype": "none", "svg.hashsalt": "sllm", "axes.titlesize": 11,
+        "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": SOFT, "axes.labelcolor": SOFT, "axes.labelsize": 10,
         "axes.facecolor": "none", "axes.grid": True, "axes.axisbelow": True, "grid.color": LINE, "grid.linewidth": 0.8, "text.color": INK,
-        "xtick.color": SOFT, "ytick.color": SOFT, "xtick.labelsize": 9, "ytick.labelsize": 9, "legend.frameon": False,
-        "legend.fontsize": 9, "lines.linewidth": 1.7, "lines.markersize": 5.5, "figure.facecolor": PAPER, "text.parse_math": False,
+        "xtick.color": SOFT, "ytick.color": SOFT, "xtick.labelsize": 9.7, "ytick.labelsize": 9.7, "legend.frameon": False,
+        "legend.fontsize": 9.7, "lines.linewidth": 1.7, "lines.markersize": 5.5, "figure.facecolor": PAPER, "text.parse_math": False,
         "axes.unicode_minus": False, "axes.formatter.useoffset": False,
     }  # fmt: skip
     with matplotlib.rc_context(settings), warnings.catch_warnings():
@@ -84,7 +84,7 @@ def legend(figure: Figure, axis: Axes, most: int = 4) -> None:
     """Below the picture, in as many columns as fit, and only where something is named."""
     handles, labels = axis.get_legend_handles_labels()
     if handles:
-        wide = 0.6 + 0.085 * max(cells(label) for label in labels)  # inches: the line, the gap, some letters
+        wide = 0.62 + 0.088 * max(cells(label) for label in labels)  # inches: the line, the gap, some letters
         columns = max(1, min(most, len(handles), int(WIDTH / wide)))
         figure.legend(handles, labels, loc="outside lower center", ncols=columns, handlelength=2.2, columnspacing=1.4)
 

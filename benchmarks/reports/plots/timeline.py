@@ -75,7 +75,7 @@ def draw(figure: Figure, levels: Sequence[Entry]) -> None:
     above.set_ylabel("open requests")
     below.set_ylabel("output tokens/s")
     below.set_xlabel("seconds, level after level")
-    above.set_title(" ", fontsize=8.5)  # room for the names
+    above.set_title(" ", fontsize=9)  # room for the names
     figure.align_ylabels([above, below])
     figure.draw_without_rendering()
     _name(above, levels, spans)
@@ -105,7 +105,7 @@ def _name(axis: Axes, levels: Sequence[Entry], spans: Sequence[float]) -> None:
         for text in (name + more, name.split()[0] + more):
             label = axis.annotate(
                 text, (begin + span / 2, 1.0), (0, 3), xycoords=("data", "axes fraction"), textcoords="offset points", ha="center",
-                va="bottom", fontsize=8.5, color=style.SOFT,
+                va="bottom", fontsize=9, color=style.SOFT,
             )  # fmt: skip
             label.set_in_layout(False)
             box = label.get_window_extent(renderer)
