@@ -148,7 +148,6 @@ async def _rounds(options: ServeOptions, subjects: list[Subject], live: Live, st
                 live.level(name, load)
                 level = await _level(options, subject, requests, load, live, stop, seed=options.seed + repeat)
                 entry = document.level_entry(level, repeat, options.slo)
-                live.done(entry)
                 subject.document["levels"].append(entry)
                 document.save(subject.document, subject.file)
                 if stop.is_set():
