@@ -51,7 +51,7 @@ def concurrency(records: Sequence[Record], seconds: float) -> tuple[int, float]:
     together = 0.0
     for record in records:
         end = next((time for time in (record.end, record.times[-1] if record.times else None) if time is not None), record.sent)
-        steps += [(record.sent, 1), (end, -1)]
+        steps += [(record.sent, 1), (end, -1)] if end > record.sent else []
         together += end - record.sent
     now = peak = 0
     for _, step in sorted(steps):  # an end sorts before a start of the same moment
