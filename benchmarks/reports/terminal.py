@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -22,12 +23,15 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
     from rich.table import Table
 
-WIDTH, LONGEST = 100, 36  # cells of a line, and of a column of words
+WIDTH, NARROWEST = 100, 50  # cells of a line
+LONGEST = 36  # cells of a column of words
 SHORT = {"Requests/s": ("req/s", ""), "Output tokens/s": ("output", "tok/s"), "Goodput/s": ("good-", "put/s")}
 
 
-def table(document: Document, width: int = WIDTH) -> str:
-    """The levels, the knee, what stands against the figures, and the document's own tables; no line is wider than `width` cells."""
+def table(document: Document, width: int | None = None) -> str:
+    """The levels, the knee, what stands against the figures, and the document's own tables. No line is wider than `width` cells:
+    the terminal's, at most 100; 100 where stdout is none."""
+    width = width or max(NARROWEST, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns))
     parts: list[Any] = []
     for curve in curves_of(document):
         parts += [*_levels(document, curve, width), ""]
@@ -71,9 +75,9 @@ def _tables(heads: Sequence[tuple[str, str]], numeric: Sequence[bool], rows: Seq
         if len(parts[-1]) > 1 and sum(wide[other] for other in parts[-1]) + wide[place] > width:
             parts.append([0])
         parts[-1].append(place)
-    return [
-        _table([heads[p] for p in part], [numeric[p] for p in part], [[row[p] for p in part] for row in rows]) for part in parts if heads
-    ]
+    if not heads:
+        return []
+    return [_table([heads[p] for p in part], [numeric[p] for p in part], [[row[p] for p in part] for row in rows]) for part in parts]
 
 
 def _table(heads: Sequence[tuple[str, str]], numeric: Sequence[bool], rows: Sequence[Sequence[str]]) -> Table:
@@ -108,7 +112,7 @@ def _text(parts: Sequence[Any], width: int) -> str:
 
 
 class Live:
-    """Progress on stderr, so that stdout stays with the results: a bar for the level that runs where stderr is a terminal, and one
+    """Progress on stderr, so that stdout stays clean for the results: a bar for the level that runs where stderr is a terminal, and one
     line for each level that has ended, there and elsewhere."""
 
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -148,7 +152,7 @@ class Live:
         """Where the level stands."""
         self._last = now
         if self._bars and self._task is not None:
-            total, done = (now.wanted, now.done + now.failed) if now.wanted else (now.limit, min(now.seconds, now.limit or now.seconds))
+            total, done = (now.wanted, now.done) if now.wanted else (now.limit, min(now.seconds, now.limit or now.seconds))
             self._bars.update(self._task, total=total, completed=done, words=_counts(now), rate=_rate(now))
 
     def _close(self, how: str = "") -> None:
@@ -165,13 +169,15 @@ class Live:
 
 
 def _counts(now: Progress, ended: bool = False) -> str:
-    words = plural(now.done, "request") if ended else f"{now.done:,}/{now.wanted:,}" if now.wanted else f"{now.done:,}"
+    """`now.done` holds the failed ones too."""
     failed = f", {now.failed:,} failed" if now.failed else ""
-    return f"{words} done{failed}" if ended else f"{words} done{failed}, {now.open:,} open"
+    if ended:
+        return f"{plural(now.done - now.failed, 'request')} completed{failed}"
+    return f"{now.done:,}{f'/{now.wanted:,}' if now.wanted else ''} done{failed}, {now.open:,} open"
 
 
 def _rate(now: Progress) -> str:
-    return f"{number(now.output_tokens / now.seconds) if now.seconds > 0 else '0'} output tok/s"
+    return f"{number(now.output_tokens / now.seconds) if now.seconds > 0 else '0'} tok/s"
 
 
 def _bars(stream: TextIO) -> Bars:
