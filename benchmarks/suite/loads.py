@@ -17,8 +17,8 @@ from benchmarks.loadgen.target import Target, parse
 from benchmarks.reports import document
 from benchmarks.suite.steps import Context
 
-WAVES = 4  # times that as many requests as are open are sent, at most
-FEWEST = 4  # requests of a level that lasts long enough for them
+WAVES = 8  # times that as many requests as are open are sent, at most
+FEWEST = 4  # requests of a level, at least
 LEAST_LEFT = 5.0  # seconds of the step under which no level is begun
 SPECIAL = 3  # ids below are the tokenizer's special tokens
 
@@ -44,10 +44,10 @@ def prompts(model: str, lengths: Lengths, count: int, vocabulary: int, seed: int
 
 
 def requests_for(concurrency: int, output: int, seconds_per_token: float, cap: float) -> int:
-    """Requests of a closed level: as many waves as are expected to fit into `cap` seconds, from one to WAVES, or FEWEST where one
-    at a time is so fast. A wave lasts output x seconds_per_token, which the level before has shown."""
-    waves = int(cap / max(output * seconds_per_token, 1e-6))
-    return concurrency * max(1, min(waves, max(WAVES, FEWEST // concurrency)))
+    """Requests of a closed level: as many waves as are expected to fit into `cap` seconds, up to WAVES; one at least, and FEWEST
+    requests. A wave lasts output x seconds_per_token, which the level before has shown."""
+    waves = min(int(cap / max(output * seconds_per_token, 1e-6)), WAVES)
+    return max(concurrency * waves, concurrency, FEWEST)
 
 
 class Loader:
