@@ -9,6 +9,7 @@ import datetime
 import json
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,8 @@ def write(file: Path, text: str) -> None:
             os.fsync(out.fileno())
         aside.replace(file)
     except OSError as error:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink()
         raise BenchError(f"{file} cannot be written ({error.strerror}): name another folder with --out") from error
 
 
