@@ -47,6 +47,15 @@ async def test_a_server_that_counts_too_little_is_told():
     assert "25 of 25 tokens are explained by neither" in found["note"]
 
 
+async def test_a_server_that_counts_events_of_several_tokens_is_told():
+    found = await checked(record("w " * 60, 6, 6))
+    assert (found["unexplained"], found["agrees"]) == (34, False)
+
+
+async def test_a_model_that_writes_unusual_tokens_is_believed():
+    assert (await checked(record("w " * 70, 64, 64)))["unexplained"] == 0
+
+
 async def test_a_server_that_counts_too_much_is_told():
     assert (await checked(record("w " * 50, 100, 50)))["agrees"] is False
 
