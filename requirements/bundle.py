@@ -23,7 +23,7 @@ from pathlib import Path
 import install
 import parts
 import system
-from finder import ARCHITECTURES, Found, Target, find, pins, sizes
+from finder import ARCHITECTURES, FetchError, Found, Target, fetch, find, pins, sizes
 from system import fail, pip, say
 
 HERE = Path(__file__).resolve().parent
@@ -42,7 +42,7 @@ class BundleError(Exception):
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--target", choices=["cuda", "cpu", "none"], required=True, help="the engine; none: the gateway alone")
+    parser.add_argument("--target", choices=["cuda", "cpu", "none"], help="the engine; none: the gateway alone")
     parser.add_argument("--out", type=Path, default=ROOT / "bundle", help="the folder that is carried (default: bundle)")
     parser.add_argument("--part", default="2GiB", help="size of a part (default 2GiB; FAT32 takes no file of 4 GiB)")
     parser.add_argument("--python-version", default=THIS_PYTHON, help=f"of the closed machine (default {THIS_PYTHON}, as here)")
@@ -51,12 +51,14 @@ def main() -> int:
     parser.add_argument("--dry-run", action="store_true", help="list the files and their sizes, download none")
     args = parser.parse_args()
     try:
+        if not args.target:
+            raise BundleError("for which engine? make bundle TARGET=cuda (an NVIDIA GPU), TARGET=cpu, or TARGET=none (the gateway alone)")
         if args.target == "none" and {"quantize", "ray"} & set(args.extras):
             raise BundleError("quantize and ray need an engine: TARGET=cpu or TARGET=cuda")
         target = parse_target(args.python_version, args.platform)
         part = parts.parse_size(args.part)
         make(args.target, target, sorted(set(args.extras)), part, args.out.resolve(), dry_run=args.dry_run)
-    except (BundleError, parts.PartError) as error:
+    except (BundleError, FetchError, parts.PartError) as error:
         return fail(str(error))
     except subprocess.CalledProcessError as error:
         return fail(f"{Path(str(error.cmd[0])).name} ended with {error.returncode}; what is above says why. The same command goes on.")
@@ -80,6 +82,7 @@ def parse_target(python: str, wanted: str) -> Target:
 def make(engine: str, target: Target, extras: list[str], part: int, out: Path, *, dry_run: bool) -> None:
     """Writes the folder `out`; with `dry_run` nothing but a list on the terminal."""
     commit = checked_out()
+    parts.older(out)
     store = STORE / target.tag
     tools = STORE / "tools"
     tools.mkdir(parents=True, exist_ok=True)
@@ -91,18 +94,16 @@ def make(engine: str, target: Target, extras: list[str], part: int, out: Path, *
     complain_about_missing([file.pin for file in files if not file.url], target)
     if dry_run:
         return listing(files)
-    here = [file for file in files if not file.wheel or not (store / file.name).exists()]
-    room_for(sum(sizes(here)), store, "downloads")
-
     store.mkdir(parents=True, exist_ok=True)
-    wheels = [*download([file for file in files if file.wheel], target, store, tools)]
+    ready = [file for file in files if file.wheel]
+    download(ready, store)
+    wheels = [store / file.name for file in ready]
     wheels += [build(file.pin, target, store, tools) for file in files if not file.wheel]
     wheels += sorted(tools.glob("*.whl"))
     wheels = sorted(set(wheels), key=lambda wheel: wheel.name)
     source = tools / "source.tar"
     subprocess.run(["git", "-C", str(ROOT), "archive", "--format=tar", "-o", str(source), "HEAD"], check=True)
 
-    say("checking what was downloaded")
     members = {"source.tar": source} | {f"wheels/{wheel.name}": wheel for wheel in wheels}
     manifest = {
         "format": "sllm-bundle",
@@ -121,7 +122,6 @@ def make(engine: str, target: Target, extras: list[str], part: int, out: Path, *
         "installed_bytes": installed_bytes(environments, wheels, target),
         "files": [{"path": path, "bytes": file.stat().st_size, "sha256": digest(file)} for path, file in members.items()],
     }
-    check_hashes(files, manifest["files"], store)
     total = sum(file["bytes"] for file in manifest["files"])
     parts.clear(out)
     room_for(total, out, "parts")
@@ -198,16 +198,19 @@ def room_for(needed: int, folder: Path, what: str) -> None:
         raise BundleError(f"{existing} has {parts.human(free)} free, the {what} need {parts.human(needed)}")
 
 
-def download(files: list[Found], target: Target, store: Path, tools: Path) -> list[Path]:
-    """pip keeps what is there with the right hash, and goes on with a download that breaks off."""
-    lists = store / "wanted.txt"
-    for index in sorted({file.index for file in files}):
-        chosen = [file for file in files if file.index == index]
-        lists.write_text("".join(f"{file.pin}\n" for file in chosen))
-        options = ["-i", index] if index else []
-        arguments = ["download", "--no-deps", "--only-binary=:all:", *target.options(), "-d", str(store), "-r", str(lists), *options]
-        pip(build_venv(tools), f"downloading {len(chosen)} wheels", *arguments)
-    return [store / file.name for file in files]
+def download(files: list[Found], store: Path) -> None:
+    """What is there and right is kept, a file that broke off goes on where it was."""
+    wanted = [file for file in files if not (store / file.name).exists() or file.sha256 not in ("", digest(store / file.name))]
+    total = sum(sizes(wanted))
+    room_for(total, store, "downloads")
+    if wanted:
+        say(f"downloading {len(wanted)} of {len(files)} wheels, {parts.human(total)}")
+    for number, file in enumerate(wanted, 1):
+        if sys.stdout.isatty():
+            print(f"\r\x1b[2K  {number} of {len(wanted)} {file.name}"[:78], end="", flush=True)
+        fetch(file, store)
+    if wanted and sys.stdout.isatty():
+        print("\r\x1b[2K", end="", flush=True)
 
 
 def build(pin: str, target: Target, store: Path, tools: Path) -> Path:
@@ -237,17 +240,6 @@ def system_packages(engine: str, extras: list[str]) -> list[str]:
     """What the closed machine's own distribution has to bring, by Debian's names."""
     libraries = system.shared_libraries(engine, build="quantize" in extras)
     return ["gcc", *(packages[0] for packages in libraries.values())] if engine != "none" else []
-
-
-def check_hashes(files: list[Found], packed: list[dict], store: Path) -> None:
-    """Against what the index says. A wrong file is deleted, so that the next run fetches it again."""
-    have = {Path(file["path"]).name: file["sha256"] for file in packed}
-    wrong = [file for file in files if file.wheel and file.sha256 and have[file.name] != file.sha256]
-    for file in wrong:
-        (store / file.name).unlink()
-    if wrong:
-        names = ", ".join(file.name for file in wrong)
-        raise BundleError(f"not what the index says it is: {names}. Deleted; the same command fetches it again")
 
 
 def needed_glibc(wheel: str) -> int:

@@ -1,4 +1,4 @@
-"""Which file pip would take for each line of a lock, for another Python and platform. Nothing is downloaded.
+"""Which file pip would take for each line of a lock, for another Python and platform, and the download of it.
 
 pip's own finder is asked, under pip's own settings (indexes, folders of wheels, passwords, certificates): `pip download` has no
 dry run, evaluates markers for the Python that runs it, and `pip install --dry-run` fetches whole wheels where an index has no
@@ -7,7 +7,10 @@ metadata files beside them. The finder is no public interface of pip, so bundle.
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+
+class FetchError(Exception):
+    """Says which file could not be had, and why."""
+
 
 ARCHITECTURES = ("x86_64", "aarch64")
 
@@ -67,7 +75,6 @@ class Found:
     pin: str  # name==version
     url: str = ""
     sha256: str = ""  # as the index says; empty where it does not
-    index: str = ""  # the index that was asked in place of the configured ones
 
     @property
     def name(self) -> str:
@@ -104,9 +111,9 @@ def find(wanted: list[str], target: Target, *, index: str = "") -> list[Found]:
         requirement = Requirement(pin)
         candidate = finder.find_best_candidate(requirement.name, specifier=requirement.specifier).best_candidate
         if candidate is None:
-            return Found(pin, index=index)
+            return Found(pin)
         link = candidate.link
-        return Found(pin, link.url_without_fragment, link.hash if link.hash_name == "sha256" else "", index)
+        return Found(pin, link.url_without_fragment, link.hash if link.hash_name == "sha256" else "")
 
     with finders(["--quiet", *target.options(), *(["-i", index] if index else [])]) as (finder, _):
         with ThreadPoolExecutor(8) as pool:
@@ -125,6 +132,42 @@ def sizes(found: list[Found]) -> list[int]:
     with finders(["--quiet"]) as (_, session):
         with ThreadPoolExecutor(8) as pool:
             return list(pool.map(one, found))
+
+
+def fetch(file: Found, folder: Path, attempts: int = 5) -> None:
+    """Download `file` into `folder`, going on where an earlier attempt ended. Raises FetchError."""
+    from pip._vendor.requests import RequestException
+
+    aside = folder / f"{file.name}.unfinished"
+    if file.url.startswith("file:"):
+        shutil.copyfile(unquote(urlsplit(file.url).path), aside)
+        return finish(file, aside)
+    with finders(["--quiet"]) as (_, session):
+        for attempt in range(1, attempts + 1):
+            try:
+                have = aside.stat().st_size if aside.exists() else 0
+                # Caches are left out: they would keep every wheel a second time.
+                headers = {"Accept-Encoding": "identity", "Cache-Control": "no-store", **({"Range": f"bytes={have}-"} if have else {})}
+                with session.get(file.url, headers=headers, stream=True) as answer:
+                    if answer.status_code != 416:  # 416: all of it was there already
+                        answer.raise_for_status()
+                        with aside.open("ab" if answer.status_code == 206 else "wb") as written:
+                            for block in answer.iter_content(1 << 20):
+                                written.write(block)
+                return finish(file, aside)
+            except RequestException as error:
+                if attempt == attempts:
+                    raise FetchError(f"{file.name}: {error}. What is there is kept; the same command goes on.") from None
+                time.sleep(2**attempt)
+
+
+def finish(file: Found, aside: Path) -> None:
+    with aside.open("rb") as opened:
+        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    if file.sha256 and found != file.sha256:
+        aside.unlink()
+        raise FetchError(f"{file.name} is not what the index says it is: expected sha256 {file.sha256}, found {found}. Try again")
+    aside.replace(aside.with_name(file.name))
 
 
 @contextmanager

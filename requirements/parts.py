@@ -75,15 +75,20 @@ class Splitter(io.RawIOBase):
         self._done()
 
 
-def clear(folder: Path) -> None:
-    """Remove an older bundle, and nothing else. Raises PartError where `folder` holds other things."""
-    folder.mkdir(parents=True, exist_ok=True)
+def older(folder: Path) -> list[Path]:
+    """The files of an older bundle in `folder`. Raises PartError where it holds other things."""
     ours = re.compile(r"sllm-.*\.part\d{3,}(\.unfinished)?|manifest\.json|install\.py|README\.txt|SHA256SUMS|__pycache__")
-    found = list(folder.iterdir())
+    found = list(folder.iterdir()) if folder.exists() else []
     other = [path.name for path in found if not ours.fullmatch(path.name)]
     if other:
         raise PartError(f"{folder} holds other things ({', '.join(sorted(other)[:3])}): give an empty folder, OUT=...")
-    for path in sorted(found, key=lambda path: path.name != SUMS):  # the sums first: without them it is no bundle
+    return sorted(found, key=lambda path: path.name != SUMS)
+
+
+def clear(folder: Path) -> None:
+    """Make `folder`, or remove the older bundle in it, and nothing else."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in older(folder):  # the sums first: without them it is no bundle
         if path.is_dir():
             shutil.rmtree(path)
         else:
@@ -112,6 +117,7 @@ def write(folder: Path, manifest: dict, members: dict[str, Path], size: int, ins
 
 def readme(manifest: dict) -> str:
     total = sum(part["bytes"] for part in manifest["parts"])
+    driver = ", the NVIDIA driver" if manifest["engine"] == "cuda" else ""
     packages = " ".join(manifest["system_packages"]) or "none"
     return f"""sLLM Stack for a machine without a network
 ==========================================
@@ -130,8 +136,8 @@ On the closed machine, in this folder:
 Several sticks: copy the parts of all into one folder first, with the files of the first stick. In a clone that is there
 already: make install-bundle BUNDLE=this-folder.
 
-Not in here, from the machine itself: Python {manifest["python"]}, the NVIDIA driver, and the system packages
-(Debian's names): {packages}. Model weights are carried as folders of their own.
+Not in here, from the machine itself: Python {manifest["python"]}{driver}; system packages, by Debian's names: {packages}.
+Model weights are carried as folders of their own.
 
 `sha256sum -c {SUMS}` checks the files too. More: docs/closed-network.md.
 """

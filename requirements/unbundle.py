@@ -218,14 +218,19 @@ class Joined(io.RawIOBase):
             self._open.close()
             self._open = None
 
+    def close(self) -> None:
+        if self._open:
+            self._open.close()
+        super().close()
+
 
 def unpack(bundle: Path, manifest: dict, folder: Path) -> None:
     """Every file of the manifest into `folder`; what is there and whole is left. Each is compared with its SHA-256."""
     expected = {file["path"]: file for file in manifest["files"]}
     for old in [path for path in folder.glob("wheels/*") if f"wheels/{path.name}" not in expected]:
         old.unlink()
-    stream = io.BufferedReader(Joined([bundle / part["name"] for part in manifest["parts"]]), 1 << 20)
-    with tarfile.open(fileobj=stream, mode="r|") as archive:
+    joined = Joined([bundle / part["name"] for part in manifest["parts"]])
+    with io.BufferedReader(joined, 1 << 20) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
         for number, entry in enumerate(archive, 1):
             if entry.name not in expected:
                 raise UnbundleError(f"the parts hold {entry.name}, which is not in manifest.json: make the bundle anew")
