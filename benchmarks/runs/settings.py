@@ -1,0 +1,44 @@
+"""Settings and tables as documents hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import BenchUsageError
+from benchmarks.prompts.options import PromptOptions
+
+
+def asked(prompts: PromptOptions) -> dict[str, Any]:
+    """What was asked of the server, for document["settings"]."""
+    return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(prompts).items()}
+
+
+def table(title: str, note: str, columns: Sequence[tuple[str, str, str]], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One of document["tables"]; a column is (key, title, unit)."""
+    named = [{"key": key, "title": head, "unit": unit} for key, head, unit in columns]
+    return {"title": title, "note": note, "columns": named, "rows": list(rows)}
+
+
+def picture(
+    title: str, caption: str, x: str, y: str, series: dict[str, Sequence[Sequence[Any]]], *, kind: str = "line", log_x: bool = False
+) -> dict[str, Any]:
+    """One of document["pictures"]; `series`: name -> points (x, y)."""
+    return {
+        "title": title,
+        "caption": caption,
+        "x": {"title": x, "log": log_x},
+        "y": {"title": y, "log": False},
+        "kind": kind,
+        "series": [{"name": name, "points": [list(point) for point in points]} for name, points in series.items()],
+    }
+
+
+def numbers(text: str, flag: str) -> tuple[int, ...]:
+    """`1,4,16` -> (1, 4, 16), each once. Raises BenchUsageError naming `flag`."""
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if not words or not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
+        raise BenchUsageError(f"{flag} {text}: write whole numbers from 1 on with commas between them, such as {flag} 1,4,16")
+    return tuple(dict.fromkeys(int(word) for word in words))
