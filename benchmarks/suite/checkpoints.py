@@ -28,7 +28,7 @@ from benchmarks.suite.shapes import Shape
 from benchmarks.suite.tensors import BYTES, GROUP, Format, Tensor, quantization, tensors
 
 DEMO = ROOT / "models/demo"
-LAYOUT = 1  # raise it when the files change: what an earlier version made is then made again
+LAYOUT = 2  # raise it when the files change: what an earlier version made is then made again
 BLOCK = 4 * 2**20  # bytes of random content, repeated in larger tensors
 DUMMY: tuple[Format, ...] = ("bf16", "fp8")
 SPARE = 2 * 2**30  # bytes that stay free on the disk
@@ -128,10 +128,10 @@ def _fill(file: BinaryIO, length: int, content: bytes) -> None:
 def tokenizer(vocabulary: int, folder: Path) -> None:
     """The demo model's tokenizer in `folder`, with a word for each id up to `vocabulary`."""
     described = json.loads((DEMO / "tokenizer.json").read_text(encoding="utf-8"))
-    known = {token["id"] for token in described["added_tokens"]} | set(described["model"]["vocab"].values())
-    for place in range(vocabulary):
-        if place not in known:
-            described["model"]["vocab"][f"Ġw{place}"] = place  # Ġ: a space, in byte-level BPE's alphabet
+    words = described["model"]["vocab"]
+    words.update({token["content"]: token["id"] for token in described["added_tokens"]})  # else they get ids behind ours
+    known = set(words.values())
+    words.update({f"Ġw{place}": place for place in range(vocabulary) if place not in known})  # Ġ: a space, in byte-level BPE's alphabet
     (folder / "tokenizer.json").write_text(json.dumps(described, ensure_ascii=False), encoding="utf-8")
     for name in ("tokenizer_config.json", "chat_template.jinja", "generation_config.json"):
         if (DEMO / name).is_file():

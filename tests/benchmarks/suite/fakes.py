@@ -83,10 +83,8 @@ def deadline(context: Context, options: dict[str, Any]) -> dict[str, Any]:
     return {"left": context.left()}
 
 
-STEPS: dict[str, Any] = {
-    **{"good": good, "other": good, "third": good, "refused": refused, "broken": broken, "once": once, "crash": crash},
-    **{"orphaning": orphaning, "slow": slow, "stubborn": stubborn, "deadline": deadline},
-}
+KINDS = (good, refused, broken, once, crash, orphaning, slow, stubborn, deadline)
+STEPS: dict[str, Any] = {kind.__name__: kind for kind in KINDS} | {"other": good, "third": good}
 
 
 def wait_for(file: Path, seconds: float = 20.0) -> str:
