@@ -53,10 +53,10 @@ class Client:
     def now(self) -> float:
         return self.clock() - self.origin
 
-    def send(self, exchange: Exchange, data: bytes) -> float:
-        """Send a request: at once on a kept connection, else when a new one stands. The time at which it was begun."""
+    def send(self, exchange: Exchange, data: bytes, *, fresh: bool = False) -> float:
+        """Send a request: at once on a kept connection, else, or with `fresh`, when a new one stands. The time at which it was begun."""
         now = self.now()
-        while self.idle:
+        while self.idle and not fresh:
             connection = self.idle.pop()
             if not connection.closed:
                 connection.send(exchange, data)

@@ -120,7 +120,7 @@ class Connection(asyncio.Protocol):
             exchange.end(now, None)  # a body without a length ends where the connection does
         elif self.served and not self.heard and not exchange.resent:
             exchange.resent = True  # it was closed while it was idle: not this request's fault
-            self.client.send(exchange, self.request)
+            self.client.send(exchange, self.request, fresh=True)
         elif reason is not None:
             exchange.end(now, failure_of(reason))
         else:

@@ -25,6 +25,7 @@ from benchmarks.loadgen.timer import Timer
 TICK = 0.1  # seconds between two reports of progress
 IN_A_ROW = 20  # requests that found no server, without an answer in between: it is gone
 PAUSE = 0.05  # seconds before a closed loop tries again where no server was found
+LOOK_UP = 10.0  # seconds for a host's addresses before the clock starts
 GRACE = 5.0  # seconds that open requests have left when the server is gone: one that shuts down in order ends them
 
 
@@ -54,7 +55,8 @@ async def run_level(
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     _raise_file_limit()
     with contextlib.suppress(OSError, UnicodeError):  # a host that is not known is each request's failure
-        await run.client.resolve()
+        async with asyncio.timeout(min(timeout, LOOK_UP)):
+            await run.client.resolve()
     try:
         watch.start()
         run.start()
@@ -93,6 +95,7 @@ class Run:
         self.late: list[float] = []  # of each request: how long after it was due it was sent
         self.last_end = 0.0
         self.partial: str | None = None
+        self.closed = False
         self.unsent = 0
         self.pausing = 0  # places of a closed loop that wait before they try again
         self.lost_in_a_row = self.timeouts_in_a_row = 0
@@ -130,6 +133,7 @@ class Run:
             self._cut_all()
 
     def close(self) -> None:
+        self.closed = True
         for answer in self.open:
             if answer.timer is not None:
                 answer.timer.cancel()
@@ -141,6 +145,7 @@ class Run:
         load = self.load
         return (
             self.partial is None
+            and not self.closed
             and (load.requests is None or len(self.records) < load.requests)
             and (load.seconds is None or now < load.seconds)
         )

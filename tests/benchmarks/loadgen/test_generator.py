@@ -294,6 +294,28 @@ async def test_a_kept_connection_that_the_server_closed_is_no_failure(server):
     assert errors(found) == [None] * 4
 
 
+async def test_all_kept_connections_closed_at_once_fail_nothing(server):
+    """Each connection answers once and then closes without a word: what is sent again must not meet another of them."""
+
+    def once():
+        seen = set()
+
+        async def script(request, reply):
+            if reply.writer in seen:
+                reply.close()
+                return
+            seen.add(reply.writer)
+            await asyncio.sleep(0.005)  # so that several are open at a time
+            await talks("a")(request, reply)
+
+        return script
+
+    server.script = once()
+    found = await level(server, closed(4, 12))
+    assert errors(found) == [None] * 12
+    assert server.connections == 12
+
+
 async def test_a_fresh_connection_that_is_closed_unanswered_is_a_failure(server):
     async def script(request, reply):
         reply.close()
@@ -382,6 +404,20 @@ async def test_a_level_that_is_cancelled_leaves_no_connection_open(server):
     with pytest.raises(asyncio.CancelledError):
         await task
     await asyncio.wait_for(server.closed.wait(), 5)
+
+
+async def test_a_level_that_a_display_broke_sends_nothing_more():
+    """A place of a closed loop that waits to try again must not do so after the level is over."""
+
+    def on_progress(progress):
+        raise KeyError("display")
+
+    port = free_port()
+    with pytest.raises(KeyError):
+        await level(Target(port=port), closed(2, seconds=60), on_progress=on_progress)
+    async with Scripted(talks("a"), port=port) as server:
+        await asyncio.sleep(0.1)
+        assert server.connections == 0
 
 
 async def test_usage_is_none_where_the_server_gives_none(server):
