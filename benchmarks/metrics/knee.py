@@ -42,14 +42,17 @@ class Point:
 
 
 def knee(levels: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """The knee of the mode with most loads. `at` is None, and `why` says the reason, when there is none; None without levels."""
+    """The knee of the mode with most loads; that of the other mode, where it was run too, stands in it under "other".
+
+    `at` is None, and `why` says the reason, when there is none; None without a level in which a request completed.
+    """
     whole = [level for level in levels if not level.get("partial") and level["summary"]["requests"]["completed"]]
-    by_mode = {mode: [level for level in whole if level["load"]["mode"] == mode] for mode in ("closed", "open")}
-    points = {"closed": _closed_points(by_mode["closed"]), "open": _open_points(by_mode["open"])}
-    mode = max(points, key=lambda name: len(points[name]))
-    if not points[mode]:
-        return None
-    return _closed(points[mode]) if mode == "closed" else _open(points[mode])
+    closed = _closed_points([level for level in whole if level["load"]["mode"] == "closed"])
+    opened = _open_points([level for level in whole if level["load"]["mode"] == "open"])
+    found = [_closed(closed)] if closed else []
+    if opened:
+        found.insert(0 if len(opened) > len(closed) else 1, _open(opened))
+    return {**found[0], "other": found[1] if len(found) > 1 else None} if found else None
 
 
 def _grouped(levels: Sequence[dict[str, Any]], key: str) -> list[tuple[float, list[dict[str, Any]]]]:

@@ -26,9 +26,11 @@ from benchmarks.metrics.percentiles import interpolated
 
 ROUNDS = 3
 LEAST = 0.02
+WIDE = 0.1  # an interval wider than this to each side is said to be
 RESAMPLES = 2000
 SIGNS_UP_TO = 12  # rounds up to which all permutations are counted; above, the interval alone decides
 ONE_ROUND = "one round each: may be the machine's noise; run with --repeat 3"
+HOLDS, APART = "the interval holds 1", "the interval leaves out 1"
 FEW_ROUNDS = "fewer than three rounds on a side: may be the machine's noise; run with --repeat 3"
 
 
@@ -78,10 +80,12 @@ def decide(ratio: float, interval: tuple[float, float], higher_is_better: bool, 
     """(word, why) of a ratio with its interval."""
     low, high = interval
     if low <= 1 <= high:
-        return "within noise", "the interval holds 1"
+        spread = math.sqrt(high / low) - 1
+        seen = f"noisy rounds, {spread:.0%} either way" if spread > WIDE else HOLDS
+        return "within noise", seen
     if abs(math.log(ratio)) < math.log1p(least):
         return "within noise", f"differs by less than {least:.0%}"
-    return ("better" if (ratio > 1) == higher_is_better else "worse"), "the interval leaves out 1"
+    return ("better" if (ratio > 1) == higher_is_better else "worse"), APART
 
 
 def within_round(a: Sequence[float], b: Sequence[float], percent: float, *, seed: int = 0) -> tuple[float, float] | None:

@@ -74,8 +74,8 @@ def _figure(figure: Figure) -> str:
     verdict = figure.verdict
     ratio = f"{verdict.ratio:.3f}" if verdict.ratio is not None else "-"
     interval = f"{verdict.interval[0]:.3f} - {verdict.interval[1]:.3f}" if verdict.interval else "-"
-    explained = verdict.interval is not None or verdict.why in (noise.ONE_ROUND, noise.FEW_ROUNDS)  # the notes say it once
-    says = verdict.word + ("" if explained else f": {verdict.why}")
+    known = (noise.ONE_ROUND, noise.FEW_ROUNDS, noise.APART, noise.HOLDS)  # the notes or the interval say these
+    says = verdict.word + ("" if verdict.why in known else f": {verdict.why}")
     row = f"  {f'{figure.name} ({figure.unit})':<20}{number(figure.a):>11}{number(figure.b):>11}{ratio:>9}  {interval:<17}{says}"
     return cut(row, WIDTH)
 

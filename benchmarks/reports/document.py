@@ -81,9 +81,9 @@ def level_entry(level: Level, repeat: int, slo: SLO | None, *, prompt_set: str =
             "partial": level.partial,
             "summary": summary(level, slo),
             "generator": {
-                "loop_ms": {"p50": delay.loop_p50, "p99": delay.loop_p99, "max": delay.loop_max},
-                "send_ms": {"p50": delay.send_p50, "p99": delay.send_p99, "max": delay.send_max},
-                "cpu": delay.cpu,
+                "loop_ms": {"p50": round(delay.loop_p50, 4), "p99": round(delay.loop_p99, 4), "max": round(delay.loop_max, 4)},
+                "send_ms": {"p50": round(delay.send_p50, 4), "p99": round(delay.send_p99, 4), "max": round(delay.send_max, 4)},
+                "cpu": round(delay.cpu, 4),
             },
             "requests": [_request(record) for record in level.records],
         }

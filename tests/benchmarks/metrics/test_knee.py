@@ -118,6 +118,16 @@ def test_fewer_than_three_levels_have_no_knee(loads: list[Load]) -> None:
     assert f"{len(loads)} level" in found["why"]
 
 
+def test_both_modes_of_one_run_have_their_knee() -> None:
+    loads = [closed(n) for n in (1, 4, 8, 16, 32)] + [arrivals(r, 300) for r in (2, 8, 20)]
+    found = knee(bench(loads)["levels"])
+    assert found is not None
+    assert (found["at"], found["other"]["at"]) == ({"concurrency": 8}, {"rate": 8})
+    turned = knee(bench(loads[3:])["levels"])
+    assert turned is not None
+    assert (turned["mode"], turned["other"]["mode"]) == ("open", "closed")
+
+
 def test_without_levels_there_is_nothing_to_say() -> None:
     assert knee([]) is None
     assert knee(bench([closed(1), closed(2), closed(4)], failed=1.0)["levels"]) is None

@@ -48,6 +48,13 @@ def test_a_difference_below_the_least_is_none_however_sure() -> None:
     assert (found.word, found.why) == ("within noise", "differs by less than 2%")
 
 
+def test_rounds_that_differ_much_say_what_they_cannot_show() -> None:
+    found = noise.over_rounds([100, 100, 100], [80, 100, 120], higher_is_better=True, paired=True)
+    assert found.interval is not None
+    spread = math.sqrt(found.interval[1] / found.interval[0]) - 1
+    assert found.why == f"noisy rounds, {spread:.0%} either way"
+
+
 @pytest.mark.parametrize("paired", [True, False])
 def test_about_one_in_twenty_equal_pairs_is_called_different(paired: bool) -> None:
     rng = random.Random(1)
