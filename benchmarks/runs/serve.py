@@ -100,9 +100,8 @@ def _on_interrupt() -> Callable[[asyncio.Event], None]:
 
 
 async def _subject(options: ServeOptions, url: str, file: Path, say: Callable[[str], None]) -> Subject:
-    target = replace(
-        parse(url), api_key=_key(options.api_key_env), headers=() if options.cache else (("cache-control", "no-store, no-cache"),)
-    )
+    headers = () if options.cache else (("cache-control", "no-cache, no-store"),)
+    target = replace(parse(url), api_key=_key(options.api_key_env), headers=headers)
     await wait_ready(target, url, options.ready_timeout, say)
     info = await describe(target, url, options.model)
     tokenizer = await find(target, info.model, options.tokenizer)
