@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.errors import BenchUsageError
 
 RESULT = "result.json"
+INTERRUPTED = 130
 
 
 def folder(kind: str, out: Path | None) -> Path:
@@ -54,7 +55,7 @@ def keep(document: dict[str, Any], place: Path) -> list[Path]:
 
 
 def tell(document: dict[str, Any], place: Path, *, as_json: bool) -> int:
-    """Write the files, print the table or one JSON line. Returns the exit code: 0 complete, 1 not."""
+    """Write the files, print the table or one JSON line. Returns the exit code: 0 complete, 1 not, 130 interrupted."""
     written = keep(document, place)
     if as_json:
         print(json.dumps(short(document) | {"out": str(place)}, ensure_ascii=False))
@@ -65,7 +66,9 @@ def tell(document: dict[str, Any], place: Path, *, as_json: bool) -> int:
         pictures = sum(1 for file in written if file.suffix == ".png")
         print(f"\nKept in {place}: {RESULT}, {', '.join(file.name for file in written if file.suffix != '.png')}, {pictures} pictures")
         print(f"The page: {place / 'report.html'}")
-    return 0 if document["status"] == "complete" else 1
+    if document["status"] == "complete":
+        return 0
+    return INTERRUPTED if (document["note"] or "").startswith("interrupted") else 1
 
 
 def short(document: dict[str, Any]) -> dict[str, Any]:
