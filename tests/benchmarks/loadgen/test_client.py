@@ -237,6 +237,40 @@ async def test_sockets_are_looked_at_between_slices_of_parsing():
     assert len(exchange.told) == SLICE
 
 
+async def test_a_request_that_met_a_closed_connection_takes_a_new_one_and_no_other_kept_one(server):
+    """Each connection answers once and closes without a word when it is used again, as all do when the server's patience is over."""
+    used = set()
+
+    async def script(request, reply):
+        if reply.writer in used:
+            reply.close()
+            return
+        used.add(reply.writer)
+        await reply.json([1])
+
+    class Waited(Heard):
+        def __init__(self):
+            super().__init__()
+            self.ended = asyncio.get_running_loop().create_future()
+
+        def end(self, now, failure):
+            self.ended.set_result(failure)
+
+    server.script = script
+    client = Client(parse(server.url), pytest.fail)
+    head = client.target.head("GET", "/", 0)
+    first = [Waited() for _ in range(3)]
+    for exchange in first:
+        client.send(exchange, head)
+    await asyncio.gather(*[exchange.ended for exchange in first])
+    assert len(client.idle) == 3
+    again = Waited()
+    client.send(again, head)
+    assert await again.ended is None
+    assert (server.connections, again.resent) == (4, True)
+    client.close()
+
+
 async def test_an_exchange_that_fails_is_told_and_hangs_nobody(server):
     class Broken(Heard):
         def body(self, now, data):

@@ -102,10 +102,11 @@ async def test_fewer_requests_than_places_end_too(server):
 
 
 async def test_a_closed_loop_by_time_ends_with_what_is_open(server):
-    found = await level(server, closed(2, seconds=0.05))
-    assert found.records
+    milliseconds = itertools.count()  # a clock that goes on by one at each look
+    found = await level(server, closed(2, seconds=0.2), clock=lambda: next(milliseconds) / 1000)
+    assert len(found.records) > 2
     assert set(errors(found)) == {None}
-    assert max(record.sent for record in found.records) < 0.05
+    assert max(record.sent for record in found.records) <= 0.202
 
 
 async def test_an_open_loop_sends_all_at_its_arrivals(server):
@@ -292,28 +293,6 @@ async def test_a_kept_connection_that_the_server_closed_is_no_failure(server):
     server.script = script
     found = await level(server, closed(1, 4))
     assert errors(found) == [None] * 4
-
-
-async def test_all_kept_connections_closed_at_once_fail_nothing(server):
-    """Each connection answers once and then closes without a word: what is sent again must not meet another of them."""
-
-    def once():
-        seen = set()
-
-        async def script(request, reply):
-            if reply.writer in seen:
-                reply.close()
-                return
-            seen.add(reply.writer)
-            await asyncio.sleep(0.005)  # so that several are open at a time
-            await talks("a")(request, reply)
-
-        return script
-
-    server.script = once()
-    found = await level(server, closed(4, 12))
-    assert errors(found) == [None] * 12
-    assert server.connections == 12
 
 
 async def test_a_fresh_connection_that_is_closed_unanswered_is_a_failure(server):
