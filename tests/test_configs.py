@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.runs import matrix, sweep
 from quantize import gate, recipe, source
 from quantize.machine import Machine
 from quantize.methods import METHODS
@@ -16,6 +17,7 @@ from server.terminal.configuration import warnings
 FILES = sorted((ROOT / "configs").rglob("*.yaml"))
 SERVE = [file for file in FILES if file.parent.name == "serve"]
 GUARDS = [file for file in FILES if file.parent.name == "guards"]
+SWEEPS = [file for file in FILES if file.parent.name == "benchmarks"]
 QUANTIZE = [file for file in FILES if file.parent.name == "quantize"]
 
 LAPTOP = Machine(memory=16 * 2**30, disk=100 * 2**30, cpus=4, gpu=False, engine="cpu")
@@ -77,6 +79,16 @@ def test_every_recipe_passes_the_gate_for_the_demo_model_without_a_warning(file:
     else:
         plans = [gate.check(demo, loaded, machine, METHODS, everything_is_installed)]
     assert [found for found in plans if not isinstance(found, gate.Plan) or found.warnings] == []
+
+
+@pytest.mark.parametrize("file", SWEEPS, ids=lambda f: f.name)
+def test_every_sweep_says_what_it_is_for_and_gives_its_cells(file: Path):
+    assert file.read_text(encoding="utf-8").startswith("# ")
+    assert sweep.plan({"matrix": matrix.read(file)})
+
+
+def test_the_demo_sweep_needs_nothing_that_the_repository_lacks():
+    assert [model["model"] for model in matrix.read(ROOT / "configs/benchmarks/sweep-demo.yaml")["models"]] == ["demo"]
 
 
 def test_there_is_a_recipe_for_every_method():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,8 @@ def run(options: SuiteOptions, say: Callable[[str], None] = print) -> dict[str, 
     ended = run_steps(steps, options.out, options.only, options.again, options.limit, limit_total=options.limit_total, say=say, after=after)
     missing = gpu.unfinished(made)
     after(f"{ended.stopped}; {missing}" if ended.stopped and missing else None)
+    if not missing:
+        shutil.rmtree(options.out / "checkpoints", ignore_errors=True)  # nothing will ask for them again
     return made
 
 

@@ -23,7 +23,7 @@ from benchmarks.runs.loads import named, wanted
 from benchmarks.stack import Stack
 from benchmarks.suite import checkpoints, shapes
 from benchmarks.suite.cells import free_device
-from benchmarks.suite.steps import Context, Step, read, run_steps, write_plan
+from benchmarks.suite.steps import Context, Outcome, Step, read, run_steps, write_plan
 
 SOURCE = "benchmarks.runs.sweep:plan"
 START, LEVEL = 60.0, 20.0  # seconds, for the estimate of a cell
@@ -55,7 +55,7 @@ def run(options: SweepOptions, say: Callable[[str], None] = print) -> dict[str, 
         document.save(made, file)
 
     after()
-    ended = run_steps(
+    ended: Outcome = run_steps(
         steps, options.out, options.only, options.again, matrix["limit"], limit_total=options.limit_total, say=say, after=after
     )
     missing = unfinished(made)
@@ -137,6 +137,7 @@ async def _levels(context: Context, stack: Stack, matrix: dict[str, Any], marks:
             for place, one in enumerate(matrices.levels(matrix)):
                 name = f"{prompts['name']}, {named(one)}, round {repeat + 1}"
                 if context.left() < LEAST_LEFT:
+                    context.out_of_time()
                     left_out.append(name)
                     continue
                 drawn = await build(asked, tokenizer, stack.model, wanted(one), seed + 1000 * repeat + place)

@@ -63,8 +63,8 @@ def _knees(cells: Sequence[dict[str, Any]]) -> Row:
         for prompts in dict.fromkeys(level["prompt_set"] for level in cell["levels"]):
             mine = [level for level in cell["levels"] if level["prompt_set"] == prompts]
             found = knee(mine)
-            at = ", ".join(f"{name} {value:g}" for name, value in found["at"].items()) if found else ""
-            why = found["why"] if found else "no knee among these loads"
+            at = ", ".join(f"{name} {value:g}" for name, value in found["at"].items()) if found and found["at"] else "none of these loads"
+            why = found["why"] if found else "too few levels to say"
             rows.append({"model": cell["model"], "flags": cell["flags"], "prompts": prompts, "at": at, "why": why})
     columns = [("model", "Model", ""), ("flags", "Flags", ""), ("prompts", "Prompts", ""), ("at", "Saturates at", ""), ("why", "Why", "")]
     return table("Where each saturates", "", columns, rows)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.parent import adopt_orphans, die_with_parent
-from benchmarks.suite.steps import State, Step, read, write
+from benchmarks.suite.steps import LEFT, State, Step, read, write
 
 ENDING = 45.0  # seconds for a step to end an engine before it is killed
+OVER = "the time of this run is over: the same command goes on with the step that was cut off"
 TAIL = 400  # characters of its log that a crash is explained with
 
 
@@ -38,7 +39,7 @@ def run_child(folder: Path, step: Step, limit: float, *, whole: bool) -> Ended:
     others = set(below(os.getpid()))
     with log.open("ab") as out:
         child = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.suite.one", str(folder), step.id, str(attempts), f"{limit:.1f}"],
+            [sys.executable, "-m", "benchmarks.suite.one", str(folder), step.id, str(attempts), f"{limit:.1f}", str(int(whole))],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
@@ -48,13 +49,15 @@ def run_child(folder: Path, step: Step, limit: float, *, whole: bool) -> Ended:
     cause = None
     try:
         code = child.wait(limit)
+        if code == LEFT:
+            return Ended(OVER)
         if code == 0 or ((now := read(folder, step.id)) is not None and now.attempts == attempts):
             return Ended()
         cause = f"it ended by {signal.Signals(-code).name}" if code < 0 else f"it ended with code {code}"
         cause += f"; the end of its log, {log.name}: {tail(log)}"
     except subprocess.TimeoutExpired:
         if not whole:
-            return Ended("the time of this run is over: the same command goes on with the step that was cut off")
+            return Ended(OVER)
         cause = f"it took longer than {limit:.0f} s; the end of its log, {log.name}: {tail(log)}"
     except KeyboardInterrupt:
         return Ended(f"interrupted at {step.id}: the same command goes on there")

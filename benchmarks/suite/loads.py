@@ -83,6 +83,8 @@ class Loader:
         self.seed += 1
         asked = prompts(self.model, lengths, wanted, self.vocabulary, self.seed)
         level = await self._run(parse(url), asked, Load("closed", concurrency=concurrency, requests=wanted, seconds=self.cap))
+        if level.partial and self.context.left() <= 0:
+            self.context.out_of_time()
         entry = document.level_entry(level, repeat, None, prompt_set=f"random token ids {lengths}") | marks
         if len(level.records) < wanted and not level.partial:
             entry["capped"] = f"{len(level.records)} of {wanted} requests were started in {self.cap:g} s"
@@ -99,6 +101,7 @@ class Loader:
         if self.kv_tokens is not None and needed > self.kv_tokens:
             return f"does not fit: {needed:,} tokens of KV cache, and the engine has {self.kv_tokens:,}"
         if self.context.left() < LEAST_LEFT + lengths.output * self.per_token:
+            self.context.out_of_time()
             return "the step's time was over"
         return None
 

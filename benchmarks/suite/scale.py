@@ -58,7 +58,7 @@ GPU = Scale(
     speculated=(1, 8, 64),
     passed="Qwen2.5-0.5B",
     rounds=3,
-    cell_seconds=300.0,
+    cell_seconds=260.0,
     start_seconds=90.0,
 )
 

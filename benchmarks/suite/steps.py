@@ -23,22 +23,36 @@ from typing import Any, Literal
 from benchmarks.errors import BenchError, BenchUsageError
 
 LIMIT = 480.0  # seconds that a step may take
-MARGIN = 60.0  # seconds of them in which a step ends what it started
+MARGIN = 40.0  # seconds of them in which a step ends what it started
 TRIES = 2  # of a step that fails, without `again`
 PLAN = "plan.json"
+LEFT = 75  # exit code of a step that is left for the next run (EX_TEMPFAIL of sysexits.h)
+
+
+class OutOfTime(Exception):
+    """The run's time is over, not the step's own: the step leaves no file, and is done by the next run."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What a running step knows. `deadline`: time.monotonic() at which it should have begun to end, with what it has."""
+    """What a running step knows. `deadline`: time.monotonic() at which it should have begun to end, with what it has.
+
+    `whole`: the deadline is the step's own. Else it is that of a run that ends (`limit_total`), and the next run can do better.
+    """
 
     folder: Path
     step: str
     deadline: float
+    whole: bool = True
 
     def left(self) -> float:
         """Seconds for more work."""
         return self.deadline - time.monotonic()
+
+    def out_of_time(self) -> None:
+        """To be called before results are taken that time has cut short. Raises OutOfTime where the next run will have more."""
+        if not self.whole:
+            raise OutOfTime
 
     def say(self, text: str) -> None:
         """A line for the step's log."""

@@ -83,7 +83,12 @@ def deadline(context: Context, options: dict[str, Any]) -> dict[str, Any]:
     return {"left": context.left()}
 
 
-KINDS = (good, refused, broken, once, crash, orphaning, slow, stubborn, deadline)
+def cut_short(context: Context, options: dict[str, Any]) -> dict[str, Any]:
+    context.out_of_time()
+    return {"cut": True}
+
+
+KINDS = (cut_short, good, refused, broken, once, crash, orphaning, slow, stubborn, deadline)
 STEPS: dict[str, Any] = {kind.__name__: kind for kind in KINDS} | {"other": good, "third": good}
 
 

@@ -142,6 +142,19 @@ def test_a_step_cut_off_by_the_runs_time_is_no_failure(tmp_path: Path) -> None:
     assert read(tmp_path, "slow") is None
 
 
+def test_what_the_runs_time_cuts_short_is_left_for_the_next_run(tmp_path: Path) -> None:
+    outcome, _ = run(tmp_path, steps_of(tmp_path, "cut_short"), limit_total=20.0)
+    assert outcome.stopped == "the time of this run is over: the same command goes on with the step that was cut off"
+    assert read(tmp_path, "cut_short") is None
+
+
+def test_what_the_steps_own_time_cuts_short_is_kept(tmp_path: Path) -> None:
+    run(tmp_path, steps_of(tmp_path, "cut_short"), limit=10.0, limit_total=1000.0)
+    state = read(tmp_path, "cut_short")
+    assert state is not None
+    assert (state.status, state.result) == ("done", {"cut": True})
+
+
 def test_ctrl_c_ends_the_running_step_and_keeps_what_is_done(tmp_path: Path) -> None:
     steps_of(tmp_path, "good", "slow", "other")
     code = (
