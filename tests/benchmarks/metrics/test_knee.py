@@ -55,10 +55,10 @@ def test_two_levels_close_together_do_not_make_a_knee() -> None:
     assert sweep(1, 4, 8, 9, slots=8)["at"] is None
 
 
-def test_noise_between_close_levels_past_the_knee_does_not_hide_it() -> None:
-    document = bench([closed(n) for n in (1, 4, 8, 30, 31, 32)])
-    for level, throughput in zip(document["levels"], (90, 300, 500, 500, 510, 524), strict=True):
-        level["summary"]["output_tokens_per_second"] = throughput  # the last two steps alone would be 50 % a doubling and more
+def test_noise_between_close_levels_does_not_move_the_knee() -> None:
+    document = bench([closed(n) for n in (1, 4, 8, 9, 16, 32)])
+    for level, throughput in zip(document["levels"], (90, 300, 500, 515, 505, 500), strict=True):
+        level["summary"]["output_tokens_per_second"] = throughput  # 3 % from 8 to 9 is 19 % a doubling
     found = knee(document["levels"])
     assert found is not None
     assert found["at"] == {"concurrency": 8}
