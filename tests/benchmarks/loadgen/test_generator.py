@@ -349,16 +349,19 @@ async def test_a_server_that_hangs_ends_the_level_after_as_many_timeouts_as_are_
 @pytest.mark.parametrize("load", [closed(3, 100), closed(3, seconds=60), Load("open", rate=50, requests=100)])
 async def test_a_stop_cuts_off_what_is_open_and_keeps_what_is_done(server, load):
     stop = asyncio.Event()
-    gate = asyncio.Event()
+    numbers = itertools.count()
 
     async def script(request, reply):
-        if len(server.requests) > 6:
-            stop.set()
-            await gate.wait()
+        if next(numbers) >= 6:
+            await asyncio.Event().wait()
         await talks("a")(request, reply)
 
+    def on_progress(progress):
+        if progress.done and progress.open:
+            stop.set()
+
     server.script = script
-    found = await level(server, load, stop=stop)
+    found = await level(server, load, stop=stop, on_progress=on_progress)
     assert set(errors(found)) == {None, "interrupted"}
     assert found.partial is not None
     assert found.partial.startswith("interrupted after ")
