@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,8 +45,10 @@ def write(document: Document, file: Path) -> None:
         raise BenchError(f"{file} cannot be written ({error.strerror}): name another folder with --out") from error
 
 
-def render(document: Document, with_files: bool = False) -> str:
-    """The page as text. `with_files`: result.json and the CSV files lie beside it, so it links to them."""
+def render(document: Document, drawn: Sequence[tuple[str, str, str]] | None = None, with_files: bool = False) -> str:
+    """The page as text. `drawn`: other pictures than pictures.svgs(document); `with_files`: result.json and the CSV files lie beside
+    it, so it links to them."""
+    drawn = pictures.svgs(document) if drawn is None else drawn
     about = document.get("provenance") or {}
     server = about.get("server") or {}
     kind = str(document.get("kind") or "")
@@ -59,7 +61,7 @@ def render(document: Document, with_files: bool = False) -> str:
         knee=(document.get("knee") or {}).get("why"),
         runs=repeats(document),
         levels=[_table(document, curve) for curve in found],
-        pictures=[(title, caption, _themed(svg)) for title, caption, svg in pictures.svgs(document)],
+        pictures=[(title, caption, _themed(svg)) for title, caption, svg in drawn],
         missing=None if pictures.available() else pictures.MISSING,
         metrics=[_metric(key, found) for key in METRICS if any(row.spread(key, tool, "n") for tool in TOOLS for row in _rows(found))],
         tokens=_tokens(document),
@@ -79,9 +81,10 @@ def _facts(document: Document) -> str:
     """One line below the title: engine, hardware, date."""
     about = document.get("provenance") or {}
     gpus = [str(gpu.get("name")) for gpu in about.get("gpus") or []]
-    machine = ", ".join(f"{gpus.count(name)} x {name}" for name in dict.fromkeys(gpus)) or about.get("cpu")
+    machine = ", ".join(f"{n} x {name}" if (n := gpus.count(name)) > 1 else name for name in dict.fromkeys(gpus)) or about.get("cpu")
     cores = f"{about['cores']} cores" if about.get("cores") and not gpus else None
-    words = [(about.get("server") or {}).get("engine"), machine, cores, str(about.get("date") or "").replace("T", " ")[:16] + " UTC"]
+    date = f"{str(about['date']).replace('T', ' ')[:16]} UTC" if about.get("date") else None
+    words = [(about.get("server") or {}).get("engine"), machine, cores, date]
     return " · ".join(str(word) for word in words if word)
 
 
@@ -176,12 +179,9 @@ def _about(document: Document) -> list[tuple[str, list[str], bool]]:
     gpus = [
         f"{g.get('name')}, {number((g.get('memory_bytes') or 0) / 2**30)} GiB, driver {g.get('driver')}" for g in about.get("gpus") or []
     ]
-    machine = [
-        about.get("cpu"),
-        f"{about.get('cores')} cores",
-        f"kernel {about.get('kernel')}",
-        f"load {about.get('load_average')} at the start",
-    ]
+    system = {"cores": "{} cores", "kernel": "kernel {}", "load_average": "load {} at the start"}
+    machine = [about.get("cpu"), *(words.format(about[key]) for key, words in system.items() if about.get(key) is not None)]
+    versions = dict(about.get("versions") or {}) | ({"Python": about["python"]} if about.get("python") else {})
     every: list[tuple[str, list[Any], bool]] = [
         ("Command", [about.get("command")], True),
         ("Seed", [about.get("seed")], True),
@@ -190,11 +190,11 @@ def _about(document: Document) -> list[tuple[str, list[str], bool]]:
         ("Server flags", _pairs(server.get("flags") or {}), True),
         ("Longest context", [f"{server['max_model_len']:,} tokens" if server.get("max_model_len") else None], False),
         ("GPU", gpus, False),
-        ("Machine", [part for part in machine if part and "None" not in str(part)], False),
-        ("Versions", [f"{k} {v}" for k, v in (about.get("versions") or {}).items()] + [f"Python {about.get('python')}"], True),
+        ("Machine", machine, False),
+        ("Versions", [f"{name} {version}" for name, version in versions.items()], True),
         ("Revision", [about.get("revision")], True),
         ("Started", [about.get("date")], False),
-        ("Finished", [about.get("finished") or "not finished"], False),
+        ("Finished", [about.get("finished")], False),
     ]
     return [(term, [str(v) for v in values if v is not None], code) for term, values, code in every if any(v is not None for v in values)]
 

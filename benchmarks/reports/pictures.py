@@ -17,7 +17,7 @@ from benchmarks.reports.plots.style import Plot
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MISSING = "There are no pictures: matplotlib is not installed here. `pip install matplotlib`, then `sllm bench report` draws them."
+MISSING = "There are no pictures: matplotlib is not installed in this environment. Type: pip install matplotlib"
 DPI = 192  # 2x of the 96 a screen has
 HEAD, LINE, TITLE = 0.42, 0.21, 64  # inches of a PNG above the picture, more for a line of the title, and letters in that
 
@@ -35,7 +35,7 @@ def plots(document: Document) -> list[Plot]:
 
 def svgs(document: Document) -> list[tuple[str, str, str]]:
     """(title, caption, SVG text) of each; the title is not in the picture, text stays text. Empty without matplotlib."""
-    return [(plot.title, plot.caption, _svg(plot, prefix)) for plot, prefix in _numbered(document)] if available() else []
+    return [(plot.title, plot.caption, svg(plot, prefix)) for plot, prefix in _numbered(document)] if available() else []
 
 
 def write_all(document: Document, folder: Path, stem: str) -> list[Path]:
@@ -91,7 +91,7 @@ def _head(figure: Figure, title: list[str], document: Document) -> None:
     figure.text(0.02, 1 - (room - 0.1) / height, where[:110], fontsize=8.5, color=style.SOFT, ha="left", va="bottom", in_layout=False)
 
 
-def _svg(plot: Plot, prefix: str) -> str:
+def svg(plot: Plot, prefix: str) -> str:
     """One <svg>, without what a page does not need, its ids made the picture's own."""
     out = io.StringIO()
     with style.looks():

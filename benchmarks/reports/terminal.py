@@ -153,7 +153,7 @@ class Live:
         self._last = now
         if self._bars and self._task is not None:
             total, done = (now.wanted, now.done) if now.wanted else (now.limit, min(now.seconds, now.limit or now.seconds))
-            self._bars.update(self._task, total=total, completed=done, words=_counts(now), rate=_rate(now))
+            self._bars.update(self._task, total=total, completed=done, words=_counts(now), rate=_rate(now), refresh=True)
 
     def _close(self, how: str = "") -> None:
         if not self._name:

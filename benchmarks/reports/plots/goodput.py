@@ -71,7 +71,7 @@ def draw(figure: Figure, curve: Curve, rows: Sequence[Row]) -> None:
         axis.plot(across, across, "--", color=style.SOFT, linewidth=1, label="asked for")
         axis.set_ylim(0, min(max(highest * 1.6, 1e-9), max(highest, across[-1]) * 1.08))
     else:
-        axis.set_ylim(0, highest * 1.12)
+        axis.set_ylim(0, highest * 1.12 or 1.0)
     failed = [(x, row.median("request_rate")) for x, row in zip(across, rows, strict=True) if row.failed]
     if failed:
         axis.scatter(

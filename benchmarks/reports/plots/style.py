@@ -48,14 +48,15 @@ def families() -> list[str]:
 
 
 @contextmanager
-def looks() -> Iterator[None]:
-    """matplotlib's settings for as long as one picture is drawn. A letter that no font has is drawn as a box, without a warning."""
+def looks(fonts: Sequence[str] | None = None) -> Iterator[None]:
+    """matplotlib's settings for as long as one picture is drawn. `fonts`: other ones than families(). A letter that none of them
+    has is drawn as a box, without a warning."""
     import matplotlib
 
     # Where its cache cannot be written matplotlib says so, at import, in several lines: nothing that the reader of a benchmark can use.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     settings: Any = {
-        "font.family": families(), "font.size": 10.2, "svg.fonttype": "none", "svg.hashsalt": "sllm", "axes.titlesize": 11,
+        "font.family": list(fonts or families()), "font.size": 10.2, "svg.fonttype": "none", "svg.hashsalt": "sllm", "axes.titlesize": 11,
         "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": SOFT, "axes.labelcolor": SOFT, "axes.labelsize": 10,
         "axes.facecolor": "none", "axes.grid": True, "axes.axisbelow": True, "grid.color": LINE, "grid.linewidth": 0.8, "text.color": INK,
         "xtick.color": SOFT, "ytick.color": SOFT, "xtick.labelsize": 9.7, "ytick.labelsize": 9.7, "legend.frameon": False,
