@@ -87,6 +87,15 @@ class Stack:
         """Whether the stack's process still runs."""
         return self.process is not None and self.process.poll() is None
 
+    def ended(self, within: float) -> str | None:
+        """Why the stack ended, where it does within so many seconds; None: it goes on."""
+        assert self.process is not None
+        try:
+            self.process.wait(within)
+        except subprocess.TimeoutExpired:
+            return None
+        return self._kept_where(cause((self.scratch / "serve.log").read_text(errors="replace")))
+
     def _start(self) -> None:
         (self.scratch / "sllm.yaml").write_text(json.dumps(self.config), encoding="utf-8")  # JSON is YAML
         words = ["serve", *([self.wanted] if self.wanted else []), "--port", "0", "--host", "127.0.0.1", "--json"]
@@ -132,10 +141,11 @@ class Stack:
 
     def _failed(self, sentence: str, code: int) -> BenchError:
         """The CLI's own sentence, with the engine's log where it will be kept."""
-        if self.logs:
-            sentence = sentence.replace(str(self.scratch / "logs"), str(self.logs))
         kind = BenchUsageError if code == USAGE else BenchError
-        return kind(f"{self.wanted or 'the demo model'} cannot be measured: {sentence}")
+        return kind(f"{self.wanted or 'the demo model'} cannot be measured: {self._kept_where(sentence)}")
+
+    def _kept_where(self, sentence: str) -> str:
+        return sentence.replace(str(self.scratch / "logs"), str(self.logs)) if self.logs else sentence
 
     def log(self) -> str:
         """All that the engine has written."""

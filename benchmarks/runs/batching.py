@@ -28,7 +28,7 @@ BACKLOG, ARRIVING = "all at once", "arriving"
 
 @dataclass(frozen=True, kw_only=True)
 class BatchingOptions(EngineOptions):
-    requests: int = 96
+    requests: int = 64
     batch: int = 8
     max_wait: float = 0.5  # seconds; dynamic
     share: float = 0.7  # of what continuous batching brought with all requests at once: the arrival rate, where `rate` is None
@@ -117,7 +117,7 @@ async def _measure(options: BatchingOptions, session: Session, requests: Sequenc
     session.live.level(name, load)
     policy = Policy(mode, options.batch, options.max_wait)
     salted = [_salted(request, f"{name} {options.seed}") for request in requests]
-    done = await Dispatcher(session.target, salted, options.timeout, session.stop).run(policy, arrivals, load)
+    done = await Dispatcher(session.target, salted, options.timeout, session.stop, session.live.progress).run(policy, arrivals, load)
     session.keep(done.level, repeat, f"{mode}, {way}")
     batchreport.add(session.made, done, mode, way, repeat)
     session.checked(done.level, name)

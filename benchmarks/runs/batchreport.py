@@ -88,29 +88,27 @@ def _row(way: str, mode: str, levels: Sequence[Mapping[str, Any]]) -> dict[str, 
 
 
 def said(rows: Sequence[Mapping[str, Any]]) -> str:
-    """What was seen, in a few sentences; without continuous and one other to hold it against, ""."""
+    """What was seen, a sentence for each way of arriving; "" without continuous and one other to hold it against."""
     sentences = []
     for way in dict.fromkeys(row["load"] for row in rows):
         by_mode = {row["mode"]: row for row in rows if row["load"] == way}
         ours = by_mode.get("continuous")
-        others = [by_mode[mode] for mode in ("static", "dynamic") if mode in by_mode]
+        others = [by_mode[mode] for mode in ("static", "dynamic") if mode in by_mode and by_mode[mode]["output"]]
         if not ours or not others or not ours["output"]:
             continue
-        against = [_against(ours, other) for other in others]
         when = "With all requests there at once" if way == "all at once" else "With requests that arrive one by one"
-        sentences.append(f"{when}, continuous batching brought {ours['output']:,.0f} output tokens/s, {' and '.join(against)}.")
+        times = " and ".join(f"{ours['output'] / other['output']:.2f} times that of {other['mode']}" for other in others)
+        parts = [f"{when}, continuous batching brought {ours['output']:,.0f} output tokens/s, {times} batching"]
+        for key, words, form in (
+            ("e2e_p50", "the median latency was {} ms", ",.0f"),
+            ("decoding", "on average {} requests were decoding", ".1f"),
+        ):
+            if ours[key] is not None and all(other[key] is not None for other in others):
+                parts.append(
+                    words.format(format(ours[key], form)) + " against " + " and ".join(format(other[key], form) for other in others)
+                )
+        sentences.append("; ".join(parts) + ".")
     return " ".join(sentences)
-
-
-def _against(ours: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    words = []
-    if other["output"]:
-        words.append(f"{ours['output'] / other['output']:.2f} times those of {other['mode']} batching ({other['output']:,.0f})")
-    if other["e2e_p50"] and ours["e2e_p50"]:
-        words.append(f"with a median latency of {ours['e2e_p50']:,.0f} against {other['e2e_p50']:,.0f} ms")
-    if other["decoding"] is not None and ours["decoding"] is not None:
-        words.append(f"{ours['decoding']:.1f} against {other['decoding']:.1f} requests decoding on average")
-    return ", ".join(words)
 
 
 def pictures(levels: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -134,6 +132,6 @@ def pictures(levels: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, An
             if level["batching"]["arrivals"] == way and level["repeat"] == 0
         }
         caption = "Requests between their first and their last token, first round. What is missing to the top is room that stood empty."
-        series = {mode: first[mode] for mode in MODES if mode in first}
+        series: dict[str, Any] = {mode: first[mode] for mode in MODES if mode in first}
         made.append(settings.picture(f"How full the engine was, {way}", caption, "seconds", "requests decoding", series))
     return made

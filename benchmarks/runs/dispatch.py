@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from benchmarks.loadgen.answer import Answer
 from benchmarks.loadgen.client import Client
 from benchmarks.loadgen.delay import Watch
-from benchmarks.loadgen.records import Delay, Level, Load, Record, Request
+from benchmarks.loadgen.records import Delay, Level, Load, Progress, Record, Request
 from benchmarks.loadgen.target import Target
 from benchmarks.runs.batches import Policy, follow
+
+TICK = 0.1  # seconds between two reports of progress
 
 
 @dataclass
@@ -32,14 +35,19 @@ class Dispatcher:
     requests: Sequence[Request]
     timeout: float
     stop: asyncio.Event
+    on_progress: Callable[[Progress], None] = lambda now: None
     records: list[Record] = field(default_factory=list)
-    late: list[float] = field(default_factory=list)
 
     async def run(self, policy: Policy, arrivals: Sequence[float], load: Load) -> Done:
         """All requests to their end; after `stop` nothing more starts and what is open is cut off."""
         loop = asyncio.get_running_loop()
         trouble: asyncio.Future[None] = loop.create_future()
-        client = Client(self.target, lambda error: trouble.done() or trouble.set_exception(error))
+
+        def broken(error: Exception) -> None:
+            if not trouble.done():
+                trouble.set_exception(error)
+
+        client = Client(self.target, broken)
         self.records = [
             Record(i, request.input_tokens, request.output_tokens, scheduled=arrivals[i], sent=arrivals[i], group=request.group)
             for i, request in enumerate(self.requests)
@@ -52,7 +60,7 @@ class Dispatcher:
 
         async def one(index: int) -> None:
             over: asyncio.Future[None] = loop.create_future()
-            answer = Answer(self.records[index], lambda _: over.done() or over.set_result(None))
+            answer = Answer(self.records[index], lambda _: _set(over))
             request = self.requests[index]
             open_now.add(answer)
             started[index] = client.send(answer, self.target.head("POST", request.path, len(request.body)) + request.body)
@@ -67,10 +75,12 @@ class Dispatcher:
         when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         watch.start()
         client.origin = client.clock()
-        running = asyncio.ensure_future(follow(policy, arrivals, send, clock=client.clock))
-        stopped = asyncio.ensure_future(self.stop.wait())
+        running: asyncio.Future[Any] = asyncio.ensure_future(follow(policy, arrivals, send, clock=client.clock))
+        stopped: asyncio.Future[Any] = asyncio.ensure_future(self.stop.wait())
         try:
-            await asyncio.wait([running, stopped, trouble], return_when=asyncio.FIRST_COMPLETED)
+            while not (running.done() or stopped.done() or trouble.done()):
+                await asyncio.wait([running, stopped, trouble], timeout=TICK, return_when=asyncio.FIRST_COMPLETED)
+                self.on_progress(self._progress(client.now(), len(open_now)))
             if stopped.done() and not running.done():
                 running.cancel()
                 for answer in list(open_now):
@@ -80,7 +90,7 @@ class Dispatcher:
             await asyncio.wait([running])
             if not running.cancelled():
                 running.result()
-            delay: Delay = watch.stop(self.late)
+            delay: Delay = watch.stop([])
         finally:
             watch.close()
             for task in (running, stopped):
@@ -93,3 +103,13 @@ class Dispatcher:
             f"interrupted after {sum(r.error is None for r in records)} of {len(self.requests)} requests" if self.stop.is_set() else None
         )
         return Done(Level(load, records, seconds, when, delay, partial), started)
+
+    def _progress(self, seconds: float, open_now: int) -> Progress:
+        ended = [record for record in self.records if record.end is not None]
+        failed, tokens = sum(record.error is not None for record in ended), sum(len(record.times) for record in self.records)
+        return Progress(seconds, len(ended) + open_now, open_now, len(ended), failed, tokens, len(self.records), None)
+
+
+def _set(over: asyncio.Future[None]) -> None:
+    if not over.done():
+        over.set_result(None)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import BenchUsageError
-from benchmarks.loadgen.records import Load
+from benchmarks.loadgen.records import Level, Load, Progress
 from benchmarks.metrics.percentiles import interpolated
 from benchmarks.prompts.options import PromptOptions
 from benchmarks.runs import settings
@@ -57,20 +57,39 @@ def run(options: LatencyOptions, file: Path) -> dict[str, Any]:
             load = Load("closed", concurrency=size, requests=size)
             made = await session.prompts(prompts, size * (options.warm_up + options.iterations), salt=size)
             rounds = [made[start : start + size] for start in range(0, len(made), size)]
+            session.live.level(f"batches of {size}", load)
+            shown = Shown(size * len(rounds))
             for number, requests in enumerate(rounds):
                 warming = number < options.warm_up
                 place = number + 1 if warming else number - options.warm_up + 1
-                name = (
-                    f"batch of {size}, {'warm-up' if warming else 'round'} {place} of {options.warm_up if warming else options.iterations}"
-                )
+                name = f"batch of {size}, {'warm-up' if warming else 'round'} {place}"
                 if warming:
-                    await session.send(requests, load, name)
+                    level = await session.send(requests, load, name, quiet=True)
                 else:
-                    await session.level(requests, load, name, repeat=place - 1)
+                    level = await session.level(requests, load, name, repeat=place - 1, quiet=True)
                     report(session.made)
+                session.live.progress(shown.after(level))
 
     said = {**settings.asked(options.prompts), "batches": list(options.batches), "repeat": options.iterations, "warmup": options.warm_up}
     return run_alone("latency", options, said, file, work)
+
+
+@dataclass
+class Shown:
+    """Progress over all batches of one size: they are too short to be shown one by one."""
+
+    wanted: int
+    seconds: float = 0.0
+    done: int = 0
+    failed: int = 0
+    tokens: int = 0
+
+    def after(self, level: Level) -> Progress:
+        self.seconds += level.seconds
+        self.done += len(level.records)
+        self.failed += sum(record.error is not None for record in level.records)
+        self.tokens += sum(len(record.times) for record in level.records)
+        return Progress(self.seconds, self.done, 0, self.done, self.failed, self.tokens, self.wanted, None)
 
 
 def batch(level: dict[str, Any]) -> Batch | None:

@@ -18,15 +18,17 @@ from benchmarks import busygpu
 from benchmarks.errors import BenchError
 from benchmarks.loadgen.client import run
 from benchmarks.loadgen.generator import run_level
-from benchmarks.loadgen.records import Level, Load, Request
+from benchmarks.loadgen.records import Level, Load, Progress, Request
 from benchmarks.loadgen.target import Target, parse
 from benchmarks.prompts.requests import PromptOptions, build
 from benchmarks.prompts.tokenizer import Tokenizer, find
 from benchmarks.reports import document
 from benchmarks.reports.terminal import Live
+from benchmarks.runs.serve import generator_ok
 from benchmarks.stack import Stack, model_folder
 
 T = TypeVar("T")
+ENDING = 5.0  # seconds that a stack whose engine is gone has to say so
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,7 @@ class Session:
     stop: asyncio.Event
     tokenizer: Tokenizer
     target: Target
+    tokens_by_request: int = 0
 
     async def prompts(self, asked: PromptOptions, count: int, salt: int) -> list[Request]:
         """`count` requests, or as many as a file has; another `salt` draws other ones. What was left out is told and noted."""
@@ -69,40 +72,41 @@ class Session:
                 self.live.say(note)
         return requests
 
-    async def send(self, requests: Sequence[Request], load: Load, name: str) -> Level:
-        """One level, not kept. Raises Ended where it was cut off."""
-        self.live.level(name, load)
-        level = await run_level(
-            self.target,
-            requests,
-            load,
-            seed=self.options.seed,
-            timeout=self.options.timeout,
-            on_progress=self.live.progress,
-            stop=self.stop,
-        )
+    async def send(self, requests: Sequence[Request], load: Load, name: str, *, repeat: int = 0, quiet: bool = False) -> Level:
+        """One level, not kept. Raises Ended where it was cut off, or where no request was answered. `quiet`: nothing is shown."""
+        level = await self._run(requests, load, name, repeat, quiet)
         self.checked(level, name)
         return level
 
-    async def level(self, requests: Sequence[Request], load: Load, name: str, *, repeat: int = 0, prompt_set: str = "") -> Level:
-        """One level, kept in the document. Raises Ended where it was cut off or no request was answered; it is kept all the same."""
-        self.live.level(name, load)
-        level = await run_level(
+    async def level(
+        self, requests: Sequence[Request], load: Load, name: str, *, repeat: int = 0, prompt_set: str = "", quiet: bool = False
+    ) -> Level:
+        """The same, kept in the document, also where Ended is raised."""
+        level = await self._run(requests, load, name, repeat, quiet)
+        self.keep(level, repeat, prompt_set)
+        self.checked(level, name)
+        return level
+
+    async def _run(self, requests: Sequence[Request], load: Load, name: str, repeat: int, quiet: bool) -> Level:
+        if not quiet:
+            self.live.level(name, load)
+        return await run_level(
             self.target,
             requests,
             load,
             seed=self.options.seed + repeat,
             timeout=self.options.timeout,
-            on_progress=self.live.progress,
+            on_progress=None if quiet else self.progress,
             stop=self.stop,
         )
-        self.keep(level, repeat, prompt_set)
-        self.checked(level, name)
-        return level
+
+    def progress(self, now: Progress) -> None:
+        """Shown; tokens are counted by events, so where an answer comes in two of them `tokens_by_request` says what one brings."""
+        by_request = self.tokens_by_request
+        self.live.progress(replace(now, output_tokens=by_request * (now.done - now.failed)) if by_request else now)
 
     def keep(self, level: Level, repeat: int, prompt_set: str) -> None:
         entry = document.level_entry(level, repeat, None, prompt_set=prompt_set)
-        self.live.done(entry)
         self.made["levels"].append(entry)
         document.save(self.made, self.file)
 
@@ -141,11 +145,16 @@ def run_alone(
             note = on_engine(options, None, made, file, live, work)
         except KeyboardInterrupt:
             note = "interrupted"
-    document.finish(made, note)
-    if busy:
-        made["note"] = "; ".join(filter(None, (made["note"], busy)))
-    document.save(made, file)
+    finish(made, note, busy, file)
     return made
+
+
+def finish(made: dict[str, Any], note: str | None, busy: str | None, file: Path) -> None:
+    """Close the document and save it. `busy`: what is to be noted of a GPU that worked for others, though the run is whole."""
+    made["checks"]["generator_ok"] = generator_ok(made["levels"])
+    document.finish(made, note)
+    made["note"] = "; ".join(filter(None, (made["note"], busy))) or None
+    document.save(made, file)
 
 
 def common(options: EngineOptions) -> dict[str, Any]:
@@ -183,7 +192,8 @@ def on_engine(
         try:
             run(interruptible(begin))
         except Ended as ended:
-            return str(ended) + ("" if stack.alive else f"; the engine ended: {_last_words(stack)}")
+            why = None if str(ended).startswith("interrupted") else stack.ended(within=ENDING)
+            return str(ended) + (f"; the engine ended: {why}" if why else "")
         except BenchError as error:
             if not made["levels"]:
                 raise
@@ -215,8 +225,3 @@ def fitting(asked: PromptOptions, session: Session) -> PromptOptions:
     """The same with the engine's context length, so that prompts which cannot fit are told before they are sent."""
     length = (session.made["provenance"]["server"] or {}).get("max_model_len")
     return replace(asked, max_model_len=asked.max_model_len or length)
-
-
-def _last_words(stack: Stack) -> str:
-    lines = [line for line in stack.log().splitlines() if line.strip()]
-    return lines[-1][-200:] if lines else "without a word in its log"

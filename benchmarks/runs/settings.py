@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import BenchUsageError
@@ -13,17 +12,17 @@ from benchmarks.prompts.options import PromptOptions
 
 def asked(prompts: PromptOptions) -> dict[str, Any]:
     """What was asked of the server, for document["settings"]."""
-    return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(prompts).items()}
+    return asdict(prompts)
 
 
-def table(title: str, note: str, columns: Sequence[tuple[str, str, str]], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def table(title: str, note: str, columns: Sequence[tuple[str, str, str]], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """One of document["tables"]; a column is (key, title, unit)."""
     named = [{"key": key, "title": head, "unit": unit} for key, head, unit in columns]
-    return {"title": title, "note": note, "columns": named, "rows": list(rows)}
+    return {"title": title, "note": note, "columns": named, "rows": [dict(row) for row in rows]}
 
 
 def picture(
-    title: str, caption: str, x: str, y: str, series: dict[str, Sequence[Sequence[Any]]], *, kind: str = "line", log_x: bool = False
+    title: str, caption: str, x: str, y: str, series: Mapping[str, Sequence[Sequence[Any]]], *, kind: str = "line", log_x: bool = False
 ) -> dict[str, Any]:
     """One of document["pictures"]; `series`: name -> points (x, y)."""
     return {

@@ -45,6 +45,7 @@ def run(options: ThroughputOptions, file: Path) -> dict[str, Any]:
 
     async def work(session: Session) -> None:
         prompts = fitting(options.prompts, session)
+        session.tokens_by_request = options.prompts.output.mean if interval else 0
         await session.warm_up(await session.prompts(prompts, WARM_UP, salt=-1), WARM_UP)
         for repeat in range(options.repeat):
             requests = await session.prompts(prompts, options.requests, salt=repeat)
