@@ -20,6 +20,7 @@ from benchmarks.reports import document, outcome
 from benchmarks.runs import matrix as matrices
 from benchmarks.runs import sweeptables
 from benchmarks.runs.loads import named, wanted
+from benchmarks.runs.serve import generator_ok
 from benchmarks.stack import Stack
 from benchmarks.suite import checkpoints, shapes
 from benchmarks.suite.cells import free_device
@@ -152,6 +153,7 @@ def assemble(made: dict[str, Any], folder: Path, matrix: dict[str, Any], steps: 
     states = {step.id: read(folder, step.id) for step in steps}
     done = [state.result for state in states.values() if state and state.status == "done" and state.result is not None]
     made["levels"] = [level for result in done for level in result["levels"]]
+    made["checks"] = {"generator_ok": generator_ok(made["levels"])} if made["levels"] else {}
     made["provenance"]["server"] = done[0]["server"] | {"model": None, "url": "each cell's own engine"} if done else None
     made["tables"], made["pictures"] = sweeptables.made(done)
     made["steps"] = [

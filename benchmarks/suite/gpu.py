@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.runs.serve import generator_ok
 from benchmarks.suite import cells, tables
 from benchmarks.suite.scale import SCALES, Scale
 from benchmarks.suite.shapes import shape
@@ -53,6 +54,8 @@ def assemble(document: dict[str, Any], folder: Path, scale: Scale, steps: list[S
     states = {step.id: read(folder, step.id) for step in steps}
     document["steps"] = [_step(step, states[step.id]) for step in steps]
     done = {name: state.result for name, state in states.items() if state and state.status == "done" and state.result is not None}
+    levels = [level for result in done.values() for level in result.get("levels", [])]
+    document["checks"] = {"generator_ok": generator_ok(levels)} if levels else {}
     served = [result["server"] for result in done.values() if "server" in result]
     document["provenance"]["server"] = served[0] | {"model": None, "url": "each step's own engine"} if served else None
     document["tables"], document["pictures"] = tables.made(scale, done)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
+from benchmarks.runs.serve import generator_ok
 from benchmarks.suite import roofline
 from benchmarks.suite.scale import Scale
 from benchmarks.suite.shapes import SHAPES
@@ -39,6 +40,14 @@ def _loads_of(cell: dict[str, Any], part: str = "load") -> list[dict[str, Any]]:
 def _tokens(entry: dict[str, Any]) -> float | None:
     value: float | None = entry["summary"]["output_tokens_per_second"] if entry["summary"]["requests"]["completed"] else None
     return value
+
+
+def why_late(entry: dict[str, Any]) -> str:
+    """What stands beside times that the load generator itself spoilt, since it got too little of the processor; "" for good ones."""
+    if generator_ok([entry]):
+        return ""
+    found = entry["generator"]
+    return f"the load generator was late by {found['loop_ms']['p99']:.0f} ms (p99) and took {100 * found['cpu']:.0f}% of a core"
 
 
 def _at(entry: dict[str, Any], metric: str, percentile: str) -> float | None:
@@ -130,14 +139,15 @@ def _decode(scale: Scale, cells: dict[tuple[str, str], dict[str, Any]], rates: d
                 continue
             open_at_once = entry["load"]["concurrency"]
             context = lengths[0] + lengths[1] / 2
+            late = why_late(entry)
             limit = roofline.decode_limit(SHAPES[name], cell["plan"]["weights"], open_at_once, context, bytes_per_second(rates))
             speed = open_at_once * 1000 / per_token
             rows.append(
                 {"shape": name, "format": format, "lengths": entry["lengths"], "concurrency": open_at_once}
-                | {"speed": speed, "limit": limit, "share": 100 * speed / limit}
+                | {"speed": None if late else speed, "limit": limit, "share": None if late else 100 * speed / limit, "note": late}
             )
     columns = [*CELL, ("lengths", "Input/output", ""), ("concurrency", "Open", "")]
-    columns += [("speed", "Decoding", "tokens/s"), ("limit", "Memory allows", "tokens/s"), ("share", "Share", "%")]
+    columns += [("speed", "Decoding", "tokens/s"), ("limit", "Memory allows", "tokens/s"), ("share", "Share", "%"), ("note", "", "")]
     note = "Decoding: open requests / median TPOT. Each step reads the weights once and every open request's KV cache."
     return table("Decode speed against the memory's rate", note if rows else MISSING, columns, rows)
 
@@ -225,7 +235,7 @@ def _loads(scale: Scale, cells: dict[tuple[str, str], dict[str, Any]]) -> dict[s
             row |= {"sent": counted["sent"], "failed": counted["failed"], "tokens": _tokens(entry)}
             for key, metric, percentile in (*TIMES, ("tpot99", "tpot_ms", "p99"), ("e2e", "e2e_ms", "p50")):
                 row[key] = _at(entry, metric, percentile)
-            rows.append(row | {"note": entry["partial"] or entry.get("capped", "")})
+            rows.append(row | {"note": "; ".join(filter(None, (entry["partial"], entry.get("capped"), why_late(entry))))})
     columns = [*CELL, ("lengths", "Input/output", ""), ("concurrency", "Open", ""), ("sent", "Requests", ""), ("failed", "failed", "")]
     columns += [("tokens", "Output", "tokens/s"), *((k, t, "ms") for (k, *_), t in zip(TIMES, TITLES, strict=True))]
     columns += [("tpot99", "TPOT p99", "ms"), ("e2e", "E2E p50", "ms"), ("note", "", "")]
@@ -261,7 +271,7 @@ def _decode_pictures(decode: dict[str, Any]) -> list[Row]:
     lengths = rows[0]["lengths"]
     series = []
     for shape, format in dict.fromkeys((row["shape"], row["format"]) for row in rows):
-        mine = [row for row in rows if (row["shape"], row["format"], row["lengths"]) == (shape, format, lengths)]
+        mine = [row for row in rows if (row["shape"], row["format"], row["lengths"]) == (shape, format, lengths) and row["share"]]
         series.append({"name": f"{shape} {format}", "points": [[row["concurrency"], row["share"]] for row in mine]})
     caption = f"Share of what the measured memory rate allows, input/output {lengths}. Where it falls, something else is the limit."
     return [picture("Decode against the memory's rate", caption, "requests open", "share, %", series)]

@@ -129,6 +129,18 @@ def test_decoding_is_held_against_the_memorys_rate(tmp_path: Path) -> None:
     assert one["share"] == pytest.approx(100 * one["speed"] / one["limit"])
 
 
+def test_times_that_the_load_generator_spoilt_make_no_share(tmp_path: Path) -> None:
+    found = cell()
+    found["levels"][1]["generator"]["loop_ms"]["p99"] = 92.0
+    kept(tmp_path, "cell-Llama-3.1-8B-bf16", found)
+    kept(tmp_path, "rates", RATES)
+    made = assembled(tmp_path)
+    one, eight = tables(made)["Decode speed against the memory's rate"]
+    assert (one["share"], one["note"]) == (None, "the load generator was late by 92 ms (p99) and took 21% of a core")
+    assert eight["share"] > 0
+    assert made["checks"] == {"generator_ok": False}
+
+
 def test_prefill_is_held_against_the_products_of_its_format(tmp_path: Path) -> None:
     kept(tmp_path, "cell-Llama-3.1-8B-bf16", cell())
     kept(tmp_path, "cell-Llama-3.1-8B-fp8", cell(format="fp8"))
