@@ -87,7 +87,7 @@ async def main(words: list[str]) -> None:
     own, flags = words[: words.index("--")], words[words.index("--") + 1 :]
     config = json.loads(Path(own[own.index("--config") + 1]).read_text())  # noqa: ASYNC240 nothing runs yet
     spec = (config.get("models") or [{}])[0].get("speculative") or {}
-    append("starts", {"flags": flags, "speculative": spec})
+    append("starts", {"flags": flags, "speculative": spec, "pid": os.getpid()})
     if spec.get("method") in FAKE.get("fails", ()):
         sys.exit("12:00:00 m: failed after 1.0 s: no kernel for this")
     slots = int(flags[flags.index("--max-num-seqs") + 1]) if "--max-num-seqs" in flags else 256
