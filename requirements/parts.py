@@ -118,6 +118,7 @@ def write(folder: Path, manifest: dict, members: dict[str, Path], size: int, ins
 def readme(manifest: dict) -> str:
     total = sum(part["bytes"] for part in manifest["parts"])
     driver = ", the NVIDIA driver" if manifest["engine"] == "cuda" else ""
+    start = "gateway --upstream http://HOST:PORT" if manifest["engine"] == "none" else "serve"
     packages = " ".join(manifest["system_packages"]) or "none"
     return f"""sLLM Stack for a machine without a network
 ==========================================
@@ -131,7 +132,7 @@ On the closed machine, in this folder:
     python{manifest["python"]} install.py --check        are all parts here and whole?
     python{manifest["python"]} install.py --to ~/sllm    check, unpack, install; the same command goes on after a break
     ~/sllm/.venv/bin/sllm doctor
-    ~/sllm/.venv/bin/sllm serve
+    ~/sllm/.venv/bin/sllm {start}
 
 Several sticks: copy the parts of all into one folder first, with the files of the first stick. In a clone that is there
 already: make install-bundle BUNDLE=this-folder.

@@ -45,7 +45,7 @@ def make_closed_venv(venv: Path, wheels: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
     pip_wheel = next(wheels.glob("pip-*.whl"))
     lock = Path(__file__).with_name("bundle.txt")
-    subprocess.run([str(python), str(pip_wheel / "pip"), "-q", "install", "--no-deps", "-r", str(lock)], check=True)
+    subprocess.run([str(python), str(pip_wheel / "pip"), "-q", "install", "--no-deps", "--no-compile", "-r", str(lock)], check=True)
 
 
 def close(wheels: Path) -> None:

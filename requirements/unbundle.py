@@ -137,7 +137,7 @@ def install(bundle: Path, manifest: dict, folder: Path, clone: bool, keep: bool)
     done = folder / ".tools" / "bundle" / "installed"
     stamp = folder / ".venv" / "sllm-installed.json"
     if done.exists() and done.read_text() == manifest["id"] and stamp.exists():
-        say(f"{folder} is installed from this bundle already. Start: {start(folder)}")
+        say(f"{folder} is installed from this bundle already. Start: {start(folder, manifest)}")
         return
     missing = [file for file in manifest["files"] if not whole(unpacked / file["path"], file)]
     room(folder, sum(file["bytes"] for file in missing) + manifest["installed_bytes"])
@@ -154,12 +154,13 @@ def install(bundle: Path, manifest: dict, folder: Path, clone: bool, keep: bool)
     done.write_text(manifest["id"])
     if not keep:
         shutil.rmtree(unpacked)
-    say(f"installed in {folder}, with nothing fetched. Start: {start(folder)}")
+    say(f"installed in {folder}, with nothing fetched. Start: {start(folder, manifest)}")
 
 
-def start(folder: Path) -> str:
-    """What to type next. (`make serve` takes `python3`, which may be another one than the bundle's.)"""
-    return f"{folder / '.venv' / 'bin' / 'sllm'} doctor, then the same with serve"
+def start(folder: Path, manifest: dict) -> str:
+    """What to type next."""
+    sllm = folder / ".venv" / "bin" / "sllm"
+    return f"{sllm} gateway --upstream http://HOST:PORT" if manifest["engine"] == "none" else f"{sllm} doctor, then {sllm} serve"
 
 
 def room(folder: Path, needed: int) -> None:

@@ -274,7 +274,13 @@ def test_package_that_no_index_has_is_named(project):
     finally:
         shutil.move(project.folder / "aside", project.index / "bundle-wheel")
     assert answer.returncode == 1
-    assert f"no file for Python {PYTHON} on {platform.machine()}: bundle-wheel==1.0." in answer.stderr
+    assert f"no file for Python {PYTHON} on {platform.machine()} where pip looks: bundle-wheel==1.0." in answer.stderr
+
+
+def test_wheel_for_newer_systems_is_named_with_the_platform_that_takes_it(project):
+    answer = project.bundle("--dry-run", "--platform", f"manylinux_2_16_{platform.machine()}")
+    assert answer.returncode == 1
+    assert f"bundle-wheel==1.0. PLATFORM=manylinux_2_17_{platform.machine()} takes them" in answer.stderr
 
 
 def test_dry_run_lists_sizes_and_writes_no_bundle(project, tmp_path):
