@@ -41,3 +41,11 @@ def numbers(text: str, flag: str) -> tuple[int, ...]:
     if not words or not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
         raise BenchUsageError(f"{flag} {text}: write whole numbers from 1 on with commas between them, such as {flag} 1,4,16")
     return tuple(dict.fromkeys(int(word) for word in words))
+
+
+def bounds(text: str, flag: str) -> tuple[int, int]:
+    """`16:256` -> (16, 256); one number is both. Raises BenchUsageError naming `flag`."""
+    words = text.split(":")
+    if len(words) > 2 or not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
+        raise BenchUsageError(f"{flag} {text}: write the least and the most with a colon between them, such as {flag} 16:256")
+    return int(words[0]), int(words[-1])
