@@ -22,7 +22,7 @@ def _partial(document: Document, rows: list[Row]) -> Iterator[str]:
     for row in rows:
         for why in dict.fromkeys(row.partial):
             if why != document.get("note"):
-                yield f"{row.name}: not run to its end: {_sentence(why)}"
+                yield f"{row.full}: not run to its end: {_sentence(why)}"
 
 
 def _failures(rows: list[Row]) -> Iterator[str]:
@@ -34,7 +34,7 @@ def _failures(rows: list[Row]) -> Iterator[str]:
                 errors[name] = errors.get(name, 0) + times
         named = ", ".join(f"{name}: {times:,}" for name, times in sorted(errors.items(), key=lambda item: -item[1]))
         yield f"{failed:,} of {plural(sent, 'request')} failed ({named}). Latencies and rates are of completed requests only."
-    none = [row.name for row in rows if row.count("requests", "sent") and not row.count("requests", "completed")]
+    none = [row.full for row in rows if row.count("requests", "sent") and not row.count("requests", "completed")]
     if none:
         yield f"No request was completed at {', '.join(none)}: there are no latencies."
 

@@ -30,6 +30,11 @@ class Row:
     name: str  # "8 at once", "2.5 req/s"
     load: Mapping[str, Any]
     levels: Sequence[Entry]
+    subject: str = ""  # what was measured, where the document is of several
+
+    @property
+    def full(self) -> str:
+        return f"{self.subject}, {self.name}" if self.subject else self.name
 
     @property
     def short(self) -> str:
@@ -85,17 +90,25 @@ class Curve:
 
 
 def curves(document: Document) -> list[Curve]:
-    """The document's levels as curves, in the order in which they were first run; without levels none."""
+    """The document's levels as curves, in the order in which they were first run; without levels none.
+
+    Levels of the same load are repeats of one another unless they are of different subjects: another model, other flags, or
+    another prompt set (or way of batching, or speculation, which stand in its place) where one round ran several.
+    """
     entries = list(document.get("levels") or [])
-    modes = list(dict.fromkeys(_mode(entry) for entry in entries))
+    several = _several_prompt_sets(entries)
+    subjects = [_subject(entry, several) for entry in entries]
+    differing = [place for place in range(len(subjects[0]) if subjects else 0) if len({subject[place] for subject in subjects}) > 1]
+    labels = [", ".join(filter(None, (subject[place] for place in differing))) for subject in subjects]
     found = []
-    for mode in modes:
-        name = ("by rate" if mode == "open" else "by concurrency") if len(modes) > 1 else ""
-        mine = [entry for entry in entries if _mode(entry) == mode]
+    for label, mode in dict.fromkeys((label, _mode(entry)) for label, entry in zip(labels, entries, strict=True)):
+        mine = [entry for own, entry in zip(labels, entries, strict=True) if (own, _mode(entry)) == (label, mode)]
         loads = list(dict.fromkeys(_knobs(entry["load"]) for entry in mine))
-        rows = [_row([entry for entry in mine if _knobs(entry["load"]) == load]) for load in loads]
-        found.append(Curve(name, mode, sorted(rows, key=lambda row: knob(row.load))))
-    return found
+        rows = [_row([entry for entry in mine if _knobs(entry["load"]) == load], label) for load in loads]
+        found.append((label, mode, sorted(rows, key=lambda row: knob(row.load))))
+    both = {label for label, mode, _ in found for other, another, _ in found if label == other and mode != another}
+    ways = {"open": "by rate", "closed": "by concurrency"}
+    return [Curve(", ".join(filter(None, (label, ways[mode] if label in both else ""))), mode, rows) for label, mode, rows in found]
 
 
 def repeats(document: Document) -> int:
@@ -164,12 +177,25 @@ def plural(count: int, word: str) -> str:
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
-def _row(entries: Sequence[Entry]) -> Row:
-    return Row(load_name(entries[0]["load"]), entries[0]["load"], entries)
+def _row(entries: Sequence[Entry], subject: str) -> Row:
+    return Row(load_name(entries[0]["load"]), entries[0]["load"], entries, subject)
+
+
+def _subject(entry: Entry, with_prompts: bool) -> tuple[str, ...]:
+    parts = (entry.get("model"), entry.get("flags"), entry.get("prompt_set") if with_prompts else "")
+    return tuple(str(part or "") for part in parts)
+
+
+def _several_prompt_sets(entries: Sequence[Entry]) -> bool:
+    """Whether one round ran more than one prompt set. One that is drawn anew for each round is no subject of its own."""
+    rounds: dict[Any, set[Any]] = {}
+    for entry in entries:
+        rounds.setdefault((entry.get("model"), entry.get("flags"), entry.get("repeat")), set()).add(entry.get("prompt_set"))
+    return any(len(sets) > 1 for sets in rounds.values())
 
 
 def _mode(entry: Entry) -> str:
-    return str(entry["load"].get("mode") or "closed")
+    return "open" if entry["load"].get("mode") == "open" else "closed"
 
 
 def _knobs(load: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -62,6 +62,7 @@ def render(document: Document, drawn: Sequence[tuple[str, str, str]] | None = No
         runs=repeats(document),
         levels=[_table(document, curve) for curve in found],
         pictures=[(title, caption, _themed(svg)) for title, caption, svg in drawn],
+        left_out=pictures.left_out(document),
         missing=None if pictures.available() else pictures.MISSING,
         metrics=[_metric(key, found) for key in METRICS if any(row.spread(key, tool, "n") for tool in TOOLS for row in _rows(found))],
         tokens=_tokens(document),
@@ -125,7 +126,7 @@ def _metric(key: str, found: list[Curve]) -> dict[str, Any]:
     known = {TOOLS[tool]: rule for tool, rule in DEFINITIONS[key].items()}
     rows = [
         (
-            row.name,
+            row.full,
             [(TOOLS[tool], [number(row.median(key, tool, figure)) for figure in FIGURES]) for tool in TOOLS if DEFINITIONS[key][tool]],
         )
         for row in _rows(found)
@@ -152,7 +153,7 @@ def _generator(found: list[Curve]) -> list[tuple[str, list[str]]]:
         ]
         busy = max((one["cpu"] for one in own if one.get("cpu") is not None), default=None)
         if any(own):
-            rows.append((row.name, [*cells, NOTHING if busy is None else f"{busy:.0%}"]))
+            rows.append((row.full, [*cells, NOTHING if busy is None else f"{busy:.0%}"]))
     return rows
 
 
@@ -161,7 +162,7 @@ def _failures(found: list[Curve]) -> Iterator[tuple[str, str, int, str]]:
     for row in _rows(found):
         for name, times in row.errors.items():
             said = (r.get("detail") for level in row.levels for r in level.get("requests") or [] if r.get("error") == name)
-            yield row.name, name, times, next((words for words in said if words), "")
+            yield row.full, name, times, next((words for words in said if words), "")
 
 
 def _steps(document: Document) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.reports.levels import Document
+from benchmarks.reports.levels import Document, curves
 from benchmarks.reports.plots import distributions, generic, goodput, latency, style, timeline
 from benchmarks.reports.plots.style import Plot
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MISSING = "There are no pictures: matplotlib is not installed in this environment. Type: pip install matplotlib"
+MOST_CURVES = 4  # sets of levels; each has up to six pictures
 DPI = 192  # 2x of the 96 a screen has
 HEAD, LINE, TITLE = 0.42, 0.21, 64  # inches of a PNG above the picture, more for a line of the title, and letters in that
 
@@ -29,8 +30,16 @@ def available() -> bool:
 
 def plots(document: Document) -> list[Plot]:
     """All pictures that the document has figures for, those of its own last."""
-    sources = (latency, goodput, distributions, timeline, generic)
-    return [plot for source in sources for plot in source.plots(document)]
+    every = (latency, goodput, distributions, timeline, generic)
+    return [plot for source in ((generic,) if left_out(document) else every) for plot in source.plots(document)]
+
+
+def left_out(document: Document) -> str | None:
+    """Why the levels have no pictures: of a large matrix they would be hundreds. None: they have."""
+    subjects = len(curves(document))
+    if subjects <= MOST_CURVES:
+        return None
+    return f"Of {subjects} sets of levels no latencies, distributions and timelines are drawn: bench one of them to see its own."
 
 
 def svgs(document: Document) -> list[tuple[str, str, str]]:

@@ -33,12 +33,14 @@ def table(document: Document, width: int | None = None) -> str:
     the terminal's, at most 100; 100 where stdout is none."""
     width = width or max(NARROWEST, min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns))
     parts: list[Any] = []
-    for curve in curves_of(document):
-        parts += [*_levels(document, curve, width), ""]
-    for own in columns.own_tables(document):
+    found, tables = curves_of(document), columns.own_tables(document)
+    for own in tables:
         parts += [own["title"], *_tables(own["heads"], own["numeric"], own["rows"], width), *filter(None, [own["note"]]), ""]
+    shown = not (tables and len(found) > 1)  # else its own tables say in short what the levels say
+    for curve in found if shown else ():
+        parts += [*filter(None, [curve.name]), *_levels(document, curve, width), ""]
     runs = repeats(document)
-    if runs:
+    if runs and shown:
         parts.append("Latencies in ms, under vLLM's definitions." + (f" Medians of {runs} runs; requests of all runs." if runs > 1 else ""))
     if (document.get("knee") or {}).get("why"):
         parts.append(f"Knee (*): {document['knee']['why']}")

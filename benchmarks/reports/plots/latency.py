@@ -22,7 +22,10 @@ LOG_FROM = 20.0  # times between the highest and the lowest figure
 def plots(document: Document) -> Iterator[Plot]:
     """For each curve TTFT and TPOT, p50 and p99, against output tokens/s. Nothing where no level has the figure."""
     runs = repeats(document)
-    for index, curve in enumerate(curves(document)):
+    found = curves(document)
+    for index, curve in enumerate(found):
+        if len(found) > 1 and len(curve.rows) == 1:
+            continue  # one point beside others' lines shows nothing that a table does not
         for metric, short, words in METRICS:
             if any(_spread(row, metric, "p50") for row in curve.rows):
                 knee = next((row for row in curve.rows if is_knee(document, row)), None)

@@ -82,3 +82,28 @@ def test_thinned_items_keep_the_ends_and_what_must_stay():
     assert {7, 99} <= set(thin(list(range(100)), 4, lambda item: item == 7))
     assert len(thin(list(range(100)), 12)) == 12
     assert thin([1, 2], 12) == [1, 2]
+
+
+def test_subjects_that_one_round_ran_are_curves_of_their_own():
+    document = bench([closed(1), closed(2)], repeat=2)
+    for place, level in enumerate(document["levels"]):
+        level["prompt_set"] = ("none", "draft")[place % 2]
+        level["load"]["concurrency"] = 4
+    (none, draft) = curves(document)
+    assert [(curve.name, [(row.full, len(row.levels)) for row in curve.rows]) for curve in (none, draft)] == [
+        ("none", [("none, 4 at once", 2)]),
+        ("draft", [("draft, 4 at once", 2)]),
+    ]
+
+
+def test_prompts_drawn_anew_for_each_round_are_repeats():
+    document = bench([closed(1)], repeat=2)
+    assert [level["prompt_set"] for level in document["levels"]] == ["set 0", "set 1"]
+    assert [len(row.levels) for row in curves(document)[0].rows] == [2]
+
+
+def test_models_and_flags_of_a_sweep_are_curves_of_their_own_named_by_what_differs():
+    document = bench([closed(1)], repeat=3)
+    for level, flags in zip(document["levels"], ("plain", "chunked", "plain"), strict=True):
+        level |= {"model": "demo", "flags": flags}
+    assert [(curve.name, len(curve.rows[0].levels)) for curve in curves(document)] == [("plain", 2), ("chunked", 1)]

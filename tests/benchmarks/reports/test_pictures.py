@@ -174,3 +174,12 @@ def test_without_matplotlib_there_are_no_pictures_and_no_error(monkeypatch, tmp_
     assert not pictures.available()
     assert pictures.svgs(bench(LOADS)) == []
     assert pictures.write_all(bench(LOADS), tmp_path, "serve") == []
+
+
+def test_a_large_matrix_has_its_own_pictures_and_says_what_is_left_out():
+    document = bench([closed(1, 2), closed(2, 2)], repeat=5) | {"pictures": own()["pictures"]}
+    for level in document["levels"]:
+        level["flags"] = f"flags {level['repeat']}"
+    assert [plot.slug for plot in pictures.plots(document)] == ["picture-1"]
+    assert "Of 5 sets of levels" in str(pictures.left_out(document))
+    assert pictures.left_out(bench(LOADS)) is None

@@ -72,6 +72,15 @@ def test_a_table_of_the_documents_own_is_shown_whole_in_korean_too(columns):
     assert "a note" in text
 
 
+def test_levels_of_several_subjects_are_left_to_the_documents_own_tables():
+    document = own(1) | {"levels": bench([closed(1, 2), closed(2, 2)], repeat=2)["levels"]}
+    assert "1 at once" in table(document, 100)
+    for level in document["levels"]:
+        level["flags"] = f"flags {level['repeat']}"
+    assert "1 at once" not in table(document, 100)
+    assert "flags 1" in table(document | {"tables": []}, 100)
+
+
 def test_text_of_the_user_is_no_markup_and_no_control_sequence():
     text = table(own(1, name="[bold]x[/bold] \x1b[31mred"), 100)
     assert "[bold]x[/bold] [31mred" in text
