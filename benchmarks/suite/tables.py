@@ -135,7 +135,7 @@ def _decode(scale: Scale, cells: dict[tuple[str, str], dict[str, Any]], rates: d
     for (name, format), cell in cells.items() if rates else []:
         for entry in _loads_of(cell):
             per_token, lengths = _at(entry, "tpot_ms", "p50"), [int(part) for part in entry["lengths"].split("/")]
-            if per_token is None or rates is None:
+            if not per_token or rates is None:  # 0: every token of most answers was seen at once, by a generator that was late
                 continue
             open_at_once = entry["load"]["concurrency"]
             context = lengths[0] + lengths[1] / 2
@@ -245,8 +245,9 @@ def _loads(scale: Scale, cells: dict[tuple[str, str], dict[str, Any]]) -> dict[s
     return table("Every load", note if rows else MISSING, columns, rows)
 
 
-def picture(title: str, caption: str, x: str, y: str, series: list[dict[str, Any]], *, log: bool = False, kind: str = "line") -> Row:
-    axes = {"x": {"title": x, "log": log}, "y": {"title": y, "log": log}}
+def picture(title: str, caption: str, x: str, y: str, series: list[dict[str, Any]], *, log: str = "", kind: str = "line") -> Row:
+    """A picture of the document. `log`: the axes that are logarithmic, "x", "xy" or none."""
+    axes = {"x": {"title": x, "log": "x" in log}, "y": {"title": y, "log": "y" in log}}
     return {"title": title, "caption": caption, **axes, "kind": kind, "series": series}
 
 
@@ -260,21 +261,25 @@ def _throughput_pictures(scale: Scale, cells: dict[tuple[str, str], dict[str, An
                 series.append({"name": format, "points": [[entry["load"]["concurrency"], _tokens(entry)] for entry in entries]})
         if series:
             caption = f"Random weights in the shape of {shape}, input/output {lengths}, the engine alone."
-            made.append(picture(f"{shape}: output tokens/s", caption, "requests open", "output tokens/s", series, log=True))
+            made.append(picture(f"{shape}: output tokens/s", caption, "requests open", "output tokens/s", series, log="xy"))
     return made
 
 
 def _decode_pictures(decode: dict[str, Any]) -> list[Row]:
-    rows = decode["rows"]
+    rows = [row for row in decode["rows"] if row["share"] is not None]
     if not rows:
         return []
-    lengths = rows[0]["lengths"]
-    series = []
-    for shape, format in dict.fromkeys((row["shape"], row["format"]) for row in rows):
-        mine = [row for row in rows if (row["shape"], row["format"], row["lengths"]) == (shape, format, lengths) and row["share"]]
-        series.append({"name": f"{shape} {format}", "points": [[row["concurrency"], row["share"]] for row in mine]})
-    caption = f"Share of what the measured memory rate allows, input/output {lengths}. Where it falls, something else is the limit."
-    return [picture("Decode against the memory's rate", caption, "requests open", "share, %", series)]
+    lengths, made = decode["rows"][0]["lengths"], []
+    for shape in dict.fromkeys(row["shape"] for row in rows):
+        series = []
+        for format in dict.fromkeys(row["format"] for row in rows):
+            mine = [row for row in rows if (row["shape"], row["format"], row["lengths"]) == (shape, format, lengths)]
+            if mine:
+                series.append({"name": format, "points": [[row["concurrency"], row["share"]] for row in mine]})
+        caption = f"Share of what the measured memory rate allows, input/output {lengths}. Where it falls, something else is the limit."
+        if series:
+            made.append(picture(f"{shape}: decode against the memory's rate", caption, "requests open", "share, %", series, log="x"))
+    return made
 
 
 def _gateway_picture(done: Results) -> list[Row]:

@@ -141,6 +141,19 @@ def test_times_that_the_load_generator_spoilt_make_no_share(tmp_path: Path) -> N
     assert made["checks"] == {"generator_ok": False}
 
 
+def test_tokens_that_were_all_seen_at_once_make_no_row(tmp_path: Path) -> None:
+    found = cell()
+    found["levels"][1]["summary"]["tpot_ms"]["vllm"]["p50"] = 0.0
+    kept(tmp_path, "cell-Llama-3.1-8B-bf16", found)
+    kept(tmp_path, "rates", RATES)
+    made = assembled(tmp_path)
+    assert [row["concurrency"] for row in tables(made)["Decode speed against the memory's rate"]] == [8]
+    assert [picture["title"] for picture in made["pictures"]] == [
+        "Llama-3.1-8B: output tokens/s",
+        "Llama-3.1-8B: decode against the memory's rate",
+    ]
+
+
 def test_prefill_is_held_against_the_products_of_its_format(tmp_path: Path) -> None:
     kept(tmp_path, "cell-Llama-3.1-8B-bf16", cell())
     kept(tmp_path, "cell-Llama-3.1-8B-fp8", cell(format="fp8"))
