@@ -9,9 +9,8 @@ from typing import Any
 from benchmarks.loadgen.records import Load
 from benchmarks.metrics.knee import knee
 from benchmarks.runs.loads import named
-from benchmarks.suite.tables import picture, table
+from benchmarks.suite.figures import Row, picture, table
 
-Row = dict[str, Any]
 FIGURES = (
     ("ttft", "TTFT p50", "ttft_ms", "p50"),
     ("ttft99", "TTFT p99", "ttft_ms", "p99"),

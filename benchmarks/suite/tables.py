@@ -1,4 +1,4 @@
-"""The suite's tables and pictures, made of what its steps returned. A figure that is missing is None, and its row says why."""
+"""The suite's tables, and pictures with them, made of what its steps returned. A figure that is missing is None, and its row says why."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from statistics import median
 from typing import Any
 
-from benchmarks.runs.serve import generator_ok
-from benchmarks.suite import roofline
+from benchmarks.suite import pictures, roofline
+from benchmarks.suite.figures import WAYS, Cells, Row, at, loads_of, output_tokens, table, why_late
 from benchmarks.suite.scale import Scale
 from benchmarks.suite.shapes import SHAPES
 
 MISSING = "not measured yet"
 Results = Mapping[str, dict[str, Any]]
-Row = dict[str, Any]
 
 
 def made(scale: Scale, done: Results) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -23,46 +22,21 @@ def made(scale: Scale, done: Results) -> tuple[list[dict[str, Any]], list[dict[s
     throughput = [_throughput(scale, found, str(lengths)) for lengths in scale.lengths]
     tables = [*throughput, _memory(scale, found), _rates(rates), _decode(scale, found, rates), _prefill(scale, found, rates)]
     tables += [_speculation(scale, done), _gateway(scale, done.get("gateway")), _loads(scale, found)]
-    return tables, [*_throughput_pictures(scale, found), *_decode_pictures(tables[len(throughput) + 2]), *_gateway_picture(done)]
-
-
-def table(title: str, note: str, columns: list[tuple[str, str, str]], rows: list[Row]) -> dict[str, Any]:
-    return {"title": title, "note": note, "columns": [{"key": k, "title": t, "unit": u} for k, t, u in columns], "rows": rows}
+    decode = tables[len(throughput) + 2]
+    return tables, [*pictures.throughput(scale, found), *pictures.decode(decode), *pictures.gateway(done.get("gateway"))]
 
 
 CELL = [("shape", "Shape", ""), ("format", "Format", "")]
 
 
-def _loads_of(cell: dict[str, Any], part: str = "load") -> list[dict[str, Any]]:
-    return [entry for entry in cell["levels"] if entry["part"] == part]
-
-
-def _tokens(entry: dict[str, Any]) -> float | None:
-    value: float | None = entry["summary"]["output_tokens_per_second"] if entry["summary"]["requests"]["completed"] else None
-    return value
-
-
-def why_late(entry: dict[str, Any]) -> str:
-    """What stands beside times that the load generator itself spoilt, since it got too little of the processor; "" for good ones."""
-    if generator_ok([entry]):
-        return ""
-    found = entry["generator"]
-    return f"the load generator was late by {found['loop_ms']['p99']:.0f} ms (p99) and took {100 * found['cpu']:.0f}% of a core"
-
-
-def _at(entry: dict[str, Any], metric: str, percentile: str) -> float | None:
-    found = entry["summary"][metric]["vllm"]
-    return found[percentile] if found else None
-
-
-def _throughput(scale: Scale, cells: dict[tuple[str, str], dict[str, Any]], lengths: str) -> dict[str, Any]:
+def _throughput(scale: Scale, cells: Cells, lengths: str) -> dict[str, Any]:
     rows = []
     for shape, format in scale.cells:
         cell = cells.get((shape, format))
         row: Row = {"shape": shape, "format": format, "note": "" if cell else MISSING}
-        for entry in _loads_of(cell) if cell else []:
+        for entry in loads_of(cell) if cell else []:
             if entry["lengths"] == lengths:
-                row[f"c{entry['load']['concurrency']}"] = _tokens(entry)
+                row[f"c{entry['load']['concurrency']}"] = output_tokens(entry)
         left_out = [skip for skip in cell["skipped"] if skip["lengths"] == lengths] if cell else []
         row["note"] = row["note"] or "; ".join(f"at {skip['concurrency']}: {skip['why']}" for skip in left_out)
         rows.append(row)
@@ -75,7 +49,7 @@ def _off(predicted: float | None, measured: float | None) -> float | None:
     return (predicted / measured - 1) * 100 if predicted and measured else None
 
 
-def _memory(scale: Scale, cells: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
+def _memory(scale: Scale, cells: Cells) -> dict[str, Any]:
     rows = []
     for shape, format in scale.cells:
         row: Row = {"shape": shape, "format": format, "note": MISSING}
@@ -130,11 +104,11 @@ def bytes_per_second(rates: dict[str, Any]) -> float:
     return float(max(rates["read_bytes_per_second"], rates["copy_bytes_per_second"]))
 
 
-def _decode(scale: Scale, cells: dict[tuple[str, str], dict[str, Any]], rates: dict[str, Any] | None) -> dict[str, Any]:
+def _decode(scale: Scale, cells: Cells, rates: dict[str, Any] | None) -> dict[str, Any]:
     rows: list[Row] = []
     for (name, format), cell in cells.items() if rates else []:
-        for entry in _loads_of(cell):
-            per_token, lengths = _at(entry, "tpot_ms", "p50"), [int(part) for part in entry["lengths"].split("/")]
+        for entry in loads_of(cell):
+            per_token, lengths = at(entry, "tpot_ms", "p50"), [int(part) for part in entry["lengths"].split("/")]
             if not per_token or rates is None:  # 0: every token of most answers was seen at once, by a generator that was late
                 continue
             open_at_once = entry["load"]["concurrency"]
@@ -152,10 +126,10 @@ def _decode(scale: Scale, cells: dict[tuple[str, str], dict[str, Any]], rates: d
     return table("Decode speed against the memory's rate", note if rows else MISSING, columns, rows)
 
 
-def _prefill(scale: Scale, cells: dict[tuple[str, str], dict[str, Any]], rates: dict[str, Any] | None) -> dict[str, Any]:
+def _prefill(scale: Scale, cells: Cells, rates: dict[str, Any] | None) -> dict[str, Any]:
     rows: list[Row] = []
     for (name, format), cell in cells.items() if rates else []:
-        for entry in _loads_of(cell, "prefill"):
+        for entry in loads_of(cell, "prefill"):
             rate = (rates or {}).get("fp8" if format == "fp8" else "bf16") or (rates or {}).get("bf16")
             if not rate or not entry["summary"]["requests"]["completed"]:
                 continue
@@ -173,7 +147,7 @@ def _speculation(scale: Scale, done: Results) -> dict[str, Any]:
     base: dict[int, float | None] = {}
     for variant in ("none", "ngram", "draft"):
         for entry in done.get(f"speculation-{variant}", {}).get("levels", []):
-            concurrency, tokens, counted = entry["load"]["concurrency"], _tokens(entry), entry["acceptance"]
+            concurrency, tokens, counted = entry["load"]["concurrency"], output_tokens(entry), entry["acceptance"]
             if variant == "none":
                 base[concurrency] = tokens
             against = base.get(concurrency)
@@ -197,20 +171,19 @@ def _speculation(scale: Scale, done: Results) -> dict[str, Any]:
     return table("Speculation", note if rows else MISSING, columns, rows)
 
 
-WAYS = ("engine alone", "through the gateway")
-
-
 def _gateway(scale: Scale, result: dict[str, Any] | None) -> dict[str, Any]:
     rows: list[Row] = []
     for concurrency in scale.concurrency if result else []:
         for way in WAYS:
-            found = [e for e in (result or {})["levels"] if e["way"] == way and e["load"]["concurrency"] == concurrency and _tokens(e)]
+            found = [
+                e for e in (result or {})["levels"] if e["way"] == way and e["load"]["concurrency"] == concurrency and output_tokens(e)
+            ]
             if found:
-                speeds = sorted(_tokens(entry) or 0.0 for entry in found)
+                speeds = sorted(output_tokens(entry) or 0.0 for entry in found)
                 row: Row = {"concurrency": concurrency, "way": way, "rounds": len(found), "tokens": median(speeds)}
                 row |= {"least": speeds[0], "most": speeds[-1]}
                 for key, metric, percentile in TIMES:
-                    row[key] = median(_at(entry, metric, percentile) or 0.0 for entry in found)
+                    row[key] = median(at(entry, metric, percentile) or 0.0 for entry in found)
                 rows.append(row)
     columns = [("concurrency", "Open", ""), ("way", "Asked", ""), ("rounds", "Rounds", ""), ("tokens", "Output", "tokens/s")]
     columns += [
@@ -226,15 +199,15 @@ TIMES = (("ttft", "ttft_ms", "p50"), ("ttft99", "ttft_ms", "p99"), ("tpot", "tpo
 TITLES = ("TTFT p50", "TTFT p99", "TPOT p50")
 
 
-def _loads(scale: Scale, cells: dict[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
+def _loads(scale: Scale, cells: Cells) -> dict[str, Any]:
     rows: list[Row] = []
     for (shape, format), cell in cells.items():
         for entry in cell["levels"]:
             counted = entry["summary"]["requests"]
             row: Row = {"shape": shape, "format": format, "lengths": entry["lengths"], "concurrency": entry["load"]["concurrency"]}
-            row |= {"sent": counted["sent"], "failed": counted["failed"], "tokens": _tokens(entry)}
+            row |= {"sent": counted["sent"], "failed": counted["failed"], "tokens": output_tokens(entry)}
             for key, metric, percentile in (*TIMES, ("tpot99", "tpot_ms", "p99"), ("e2e", "e2e_ms", "p50")):
-                row[key] = _at(entry, metric, percentile)
+                row[key] = at(entry, metric, percentile)
             rows.append(row | {"note": "; ".join(filter(None, (entry["partial"], entry.get("capped"), why_late(entry))))})
     columns = [*CELL, ("lengths", "Input/output", ""), ("concurrency", "Open", ""), ("sent", "Requests", ""), ("failed", "failed", "")]
     columns += [("tokens", "Output", "tokens/s"), *((k, t, "ms") for (k, *_), t in zip(TIMES, TITLES, strict=True))]
@@ -243,53 +216,3 @@ def _loads(scale: Scale, cells: dict[tuple[str, str], dict[str, Any]]) -> dict[s
         f"A level begins requests for at most {scale.cap:g} s, and ends when those are answered. TTFT, TPOT and E2E as vLLM defines them."
     )
     return table("Every load", note if rows else MISSING, columns, rows)
-
-
-def picture(title: str, caption: str, x: str, y: str, series: list[dict[str, Any]], *, log: str = "", kind: str = "line") -> Row:
-    """A picture of the document. `log`: the axes that are logarithmic, "x", "xy" or none."""
-    axes = {"x": {"title": x, "log": "x" in log}, "y": {"title": y, "log": "y" in log}}
-    return {"title": title, "caption": caption, **axes, "kind": kind, "series": series}
-
-
-def _throughput_pictures(scale: Scale, cells: dict[tuple[str, str], dict[str, Any]]) -> list[Row]:
-    lengths, made = str(scale.lengths[0]), []
-    for shape in dict.fromkeys(name for name, _ in scale.cells):
-        series = []
-        for (name, format), cell in cells.items():
-            entries = [entry for entry in _loads_of(cell) if entry["lengths"] == lengths and _tokens(entry)]
-            if name == shape and entries:
-                series.append({"name": format, "points": [[entry["load"]["concurrency"], _tokens(entry)] for entry in entries]})
-        if series:
-            caption = f"Random weights in the shape of {shape}, input/output {lengths}, the engine alone."
-            made.append(picture(f"{shape}: output tokens/s", caption, "requests open", "output tokens/s", series, log="xy"))
-    return made
-
-
-def _decode_pictures(decode: dict[str, Any]) -> list[Row]:
-    rows = [row for row in decode["rows"] if row["share"] is not None]
-    if not rows:
-        return []
-    lengths, made = decode["rows"][0]["lengths"], []
-    for shape in dict.fromkeys(row["shape"] for row in rows):
-        series = []
-        for format in dict.fromkeys(row["format"] for row in rows):
-            mine = [row for row in rows if (row["shape"], row["format"], row["lengths"]) == (shape, format, lengths)]
-            if mine:
-                series.append({"name": format, "points": [[row["concurrency"], row["share"]] for row in mine]})
-        caption = f"Share of what the measured memory rate allows, input/output {lengths}. Where it falls, something else is the limit."
-        if series:
-            made.append(picture(f"{shape}: decode against the memory's rate", caption, "requests open", "share, %", series, log="x"))
-    return made
-
-
-def _gateway_picture(done: Results) -> list[Row]:
-    result = done.get("gateway")
-    if not result:
-        return []
-    series = []
-    for way in WAYS:
-        entries = [entry for entry in result["levels"] if entry["way"] == way and _at(entry, "ttft_ms", "p50") is not None]
-        points = [[entry["load"]["concurrency"], _at(entry, "ttft_ms", "p50")] for entry in entries]
-        series.append({"name": way, "points": points})
-    caption = "Median TTFT of each round, both in the same run."
-    return [picture("The gateway in front", caption, "requests open", "TTFT p50, ms", series, kind="scatter")]
