@@ -52,7 +52,7 @@ def _own_benchmarks() -> None:
 
 
 _own_benchmarks()
-from benchmarks.commandline import app as bench_app  # noqa: E402
+from benchmarks.command import app as bench_app  # noqa: E402
 from benchmarks.errors import BenchError  # noqa: E402
 
 app.add_typer(bench_app, name="bench")

@@ -19,7 +19,9 @@ from server.settings import ROOT, Gateway, load
 
 COMMANDS = ["serve", "gateway", "batch", "chat", "quantize", "evaluate", "plan", "doctor", "config show", "config check"]
 COMMANDS += ["cache stats", "cache flush", "cache calibrate", "guard check", "guard test"]
-COMMANDS += ["bench serve", "bench compare", "bench gateway"]
+COMMANDS += [
+    f"bench {word}" for word in ("serve", "throughput", "latency", "batching", "speculation", "sweep", "suite", "compare", "gateway")
+]
 runner = typer.testing.CliRunner()
 
 

@@ -1,57 +1,13 @@
-"""The flags of `sllm bench`: one Typer app, one sub-command a verb, no logic of its own.
-
-Imported whenever `sllm` starts, so what a command needs is imported inside it.
-"""
+"""`sllm bench serve`."""
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
-from typer.core import TyperCommand
 
-app = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
-
-ENGINE_FLAGS = "engine flags"
-
-Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder of the results. [default: ./bench-KIND-DATE-TIME]")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Seed = Annotated[int, typer.Option("--seed", metavar="N", help="What prompts and arrivals are drawn with.")]
-Input = Annotated[int, typer.Option("--input-tokens", metavar="N", min=1, help="Tokens of each prompt.")]
-Output = Annotated[int, typer.Option("--output-tokens", metavar="N", min=1, help="Tokens of each answer.")]
-Language = Annotated[Literal["en", "ko"], typer.Option("--language", help="Language of the prompts, where they are texts.")]
-
-
-class WithEngineFlags(TyperCommand):
-    """What follows `--` is the engine's: it waits in `ctx.meta[ENGINE_FLAGS]`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        own, _, ctx.meta[ENGINE_FLAGS] = _cut(args)
-        return super().parse_args(ctx, own)
-
-    def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        return [*super().collect_usage_pieces(ctx), "[-- ENGINE FLAGS]"]
-
-
-def _cut(words: list[str]) -> tuple[list[str], str, list[str]]:
-    at = words.index("--") if "--" in words else len(words)
-    return words[:at], "--", words[at + 1 :]
-
-
-def command_line() -> str:
-    """What was typed, for the result's provenance."""
-    return shlex.join(["sllm", *sys.argv[1:]])
-
-
-@app.callback()
-def bench_options(ctx: typer.Context) -> None:
-    """Measure: a running server, an engine, what speculation and batching buy, whole matrices; compare two results."""
-    if ctx.invoked_subcommand is None:
-        print(ctx.get_help())
-        raise typer.Exit(2)
+from benchmarks.command.words import Input, Json, Language, Out, Seed, app, command_line
 
 
 @app.command()
@@ -171,30 +127,3 @@ def serve(
     places = outcome.places("serve", out, len(options.urls))
     documents = runs.run(options, [place / outcome.RESULT for place in places])
     return max(outcome.tell(made, place, as_json=json) for made, place in zip(documents, places, strict=True))
-
-
-@app.command()
-def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="The result that the other is held against: a result.json or its folder.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="The other.")],
-    json: Json = False,
-) -> int:
-    """Say what changed between two results, and whether it is more than the noise."""
-    import json as json_text
-
-    from benchmarks.reports import compare as reports
-    from benchmarks.reports import document, outcome
-
-    found = reports.compare(*(document.load(path / outcome.RESULT if path.is_dir() else path) for path in (a, b)))
-    print(json_text.dumps(reports.as_dict(found), ensure_ascii=False) if json else "\n".join(reports.lines(found)))
-    return 0
-
-
-@app.command("gateway", context_settings={"allow_extra_args": True, "ignore_unknown_options": True}, add_help_option=False)
-def gateway(ctx: typer.Context) -> Any:
-    """Measure the gateway alone, over a mock engine, beside a peer: what passing through costs."""
-    from benchmarks.gateway import main
-
-    inner = typer.Typer(rich_markup_mode=None)
-    inner.command()(main)
-    return inner(ctx.args, prog_name="sllm bench gateway", standalone_mode=False)
