@@ -59,13 +59,13 @@ def is_number(value: Any) -> bool:
 
 
 def own_tables(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """document["tables"] as title, note, heads and rows of (text, is a number)."""
+    """document["tables"] as title, note, heads, which columns hold figures, and rows of text."""
     tables = []
     for table in document.get("tables") or []:
         columns = table.get("columns") or []
         heads = [(str(c.get("title") or c.get("key") or ""), str(c.get("unit") or "")) for c in columns]
-        rows = [[(cell(row.get(c["key"])), is_number(row.get(c["key"]))) for c in columns] for row in table.get("rows") or []]
-        numeric = [any(row[place][1] for row in rows) for place in range(len(columns))]
+        rows = [[cell(row.get(c["key"])) for c in columns] for row in table.get("rows") or []]
+        numeric = [all(is_number(row.get(c["key"])) or row.get(c["key"]) is None for row in table.get("rows") or []) for c in columns]
         made = {"title": str(table.get("title") or ""), "note": str(table.get("note") or ""), "heads": heads, "numeric": numeric}
-        tables.append(made | {"rows": [[text for text, _ in row] for row in rows]})
+        tables.append(made | {"rows": rows})
     return tables

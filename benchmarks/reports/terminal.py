@@ -43,7 +43,7 @@ def table(document: Document, width: int | None = None) -> str:
     if runs and shown:
         parts.append("Latencies in ms, under vLLM's definitions." + (f" Medians of {runs} runs; requests of all runs." if runs > 1 else ""))
     if (document.get("knee") or {}).get("why"):
-        parts.append(f"Knee (*): {document['knee']['why']}")
+        parts.append(f"Knee{' (*)' if document['knee'].get('at') else ''}: {document['knee']['why']}")
     parts += [f"! {words}" for words in findings(document)]
     return _text(parts, width).rstrip()
 
@@ -65,20 +65,23 @@ def _levels(document: Document, curve: Curve, width: int) -> list[Table]:
 
 
 def _tables(heads: Sequence[tuple[str, str]], numeric: Sequence[bool], rows: Sequence[Sequence[str]], width: int) -> list[Table]:
-    """One table, or several where one would be too wide: each begins with the first column. A figure is never cut."""
+    """One table, or several where one would be too wide: each begins with the columns that tell the rows apart, in so far as these
+    take at most half the width. A figure is never cut."""
     from rich.cells import cell_len
 
     wide = []
     for place, numbers in enumerate(numeric):
         need = max([cell_len(text) for text in heads[place]] + [cell_len(row[place]) for row in rows])
         wide.append(need + 2 if numbers else min(need, LONGEST) + 2)
-    parts: list[list[int]] = [[0]]
-    for place in range(1, len(heads)):
-        if len(parts[-1]) > 1 and sum(wide[other] for other in parts[-1]) + wide[place] > width:
-            parts.append([0])
-        parts[-1].append(place)
     if not heads:
         return []
+    apart = next((count for count in range(1, len(heads)) if len({tuple(row[:count]) for row in rows}) == len(rows)), 1)
+    same = [place for place in range(apart) if place == 0 or sum(wide[: place + 1]) <= width / 2]
+    parts = [list(same)]
+    for place in range(len(same), len(heads)):
+        if len(parts[-1]) > len(same) and sum(wide[other] for other in parts[-1]) + wide[place] > width:
+            parts.append(list(same))
+        parts[-1].append(place)
     return [_table([heads[p] for p in part], [numeric[p] for p in part], [[row[p] for p in part] for row in rows]) for part in parts]
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MOST_LEVELS = 12
 POINTS = 400
 LOG_FROM = 8.0  # times between the lowest and the highest sample
+TOGETHER = 0.1  # ms; events less than that apart came in one packet
 FAR = 5.0  # times below the 5 % shortest
 METRICS: tuple[tuple[str, str, str, Callable[..., samples.Array]], ...] = (
     ("ttft-distribution", "Time to first token", "completed request", samples.ttft_ms),
@@ -36,7 +37,8 @@ class Line:
     def usual(self) -> float:
         """The lowest sample, but for events that came in one packet, some 0.01 ms apart: they would stretch a logarithmic axis over
         decades in which nothing is."""
-        usual = float(self.values[self.shares >= 0.05][0])
+        apart = self.values[(self.shares >= 0.05) & (self.values >= TOGETHER)]
+        usual = float(apart[0] if len(apart) else self.values[-1])
         return usual / 1.5 if usual > FAR * float(self.values[0]) else float(self.values[0])
 
 
@@ -52,7 +54,7 @@ def plots(document: Document) -> Iterator[Plot]:
             if len(rows) < len(curve.rows):
                 words += f" {len(rows)} of {len(curve.rows)} levels are drawn."
             if _log(lines) and any(line.usual > line.values[0] for line in lines):
-                words += " The shortest, less than 5 %, lie left of the picture: events that came together."
+                words += " Left of the picture lie events that came together, some 0.1 ms apart: where a line begins is their share."
             if any(len(line.values) == POINTS for line in lines):
                 words += f" Each line goes through {POINTS} of its samples, the 20 highest among them."
             yield Plot(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LABELLED_BARS = 16  # above that their heights are not written on them
+MARKED = 40  # points of a line; above that they are not marked
+MEASURED_TICKS = 8  # places on the x axis; above that its ticks are round numbers
 
 
 def plots(document: Document) -> Iterator[Plot]:
@@ -46,12 +48,18 @@ def draw(figure: Figure, picture: Mapping[str, Any]) -> None:
             across = [words.index(str(x)) if named else float(x) for x, _ in points]
             dash = "none" if picture.get("kind") == "scatter" else style.DASHES[place // len(style.PALETTE) % 4]
             colour, marker = style.PALETTE[place % len(style.PALETTE)], style.MARKERS[place % len(style.MARKERS)]
-            axis.plot(across, [y for _, y in points], linestyle=dash, marker=marker, color=colour, label=name or None)
+            many = len(points) > MARKED and dash != "none"
+            look = {"linewidth": 1.2} if many else {"marker": marker}
+            axis.plot(across, [y for _, y in points], linestyle=dash, color=colour, label=name or None, **look)
     if named:
         _words(figure, axis, words)
     else:
-        style.thousands(axis, "x", bool((picture.get("x") or {}).get("log")))
-    style.thousands(axis, "y", bool((picture.get("y") or {}).get("log")))
+        places = sorted({float(x) for _, points in series for x, _ in points})
+        if len(places) <= MEASURED_TICKS:
+            style.ticks_at(axis, places, axis.get_xscale() == "log")
+        else:
+            style.thousands(axis, "x", axis.get_xscale() == "log")
+    style.thousands(axis, "y", axis.get_yscale() == "log")
     axis.set_xlabel(str((picture.get("x") or {}).get("title") or ""))
     axis.set_ylabel(str((picture.get("y") or {}).get("title") or ""))
     style.legend(figure, axis)

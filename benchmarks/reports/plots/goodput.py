@@ -12,7 +12,6 @@ from benchmarks.reports.plots import style
 from benchmarks.reports.plots.style import Plot
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 LINES = (
@@ -77,24 +76,8 @@ def draw(figure: Figure, curve: Curve, rows: Sequence[Row]) -> None:
         axis.scatter(
             [x for x, _ in failed], [y or 0 for _, y in failed], marker="X", s=55, color=style.FAILED, zorder=5, label="requests failed"
         )
-    _ticks(axis, across, log)
+    style.ticks_at(axis, across, log)
     style.thousands(axis)
     axis.set_xlabel(curve.knob)
     axis.set_ylabel("requests/s")
     style.legend(figure, axis)
-
-
-def _ticks(axis: Axes, across: Sequence[float], log: bool) -> None:
-    """At the loads themselves, but for those too close to the one before."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-
-    def place(value: float) -> float:
-        return math.log(value) if log else value
-
-    apart, chosen = 0.055 * (place(across[-1]) - place(across[0])), [across[0]]
-    for value in across[1:]:
-        if place(value) - place(chosen[-1]) >= apart:
-            chosen.append(value)
-    axis.xaxis.set_major_locator(FixedLocator(chosen))
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(float(value))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
 
 # Okabe and Ito, "Color Universal Design" (2008), without the yellow, which is lost on white.
 BLUE, RED, GREEN, ORANGE, SKY, PINK = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#56b4e9", "#cc79a7"
@@ -70,7 +72,7 @@ def looks(fonts: Sequence[str] | None = None) -> Iterator[None]:
 
 def thousands(axis: Axes, which: str = "y", log: bool = False) -> None:
     """Ticks as 1,000 and 0.05, never 10^3; on a logarithmic axis at 1, 2 and 5 where they are few."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     one = axis.yaxis if which == "y" else axis.xaxis
     if log:
@@ -78,7 +80,29 @@ def thousands(axis: Axes, which: str = "y", log: bool = False) -> None:
         decades = high / low if low > 0 else 1e9
         one.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 300 else (1.0,), numticks=12))
         one.set_minor_formatter(NullFormatter())
-    one.set_major_formatter(FuncFormatter(lambda value, _: f"{float(value):,.10g}"))
+    one.set_major_formatter(_figures())
+
+
+def ticks_at(axis: Axes, places: Sequence[float], log: bool = False) -> None:
+    """Ticks of the x axis at the measured places themselves (rising), but for those too close to the one before."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    def along(value: float) -> float:
+        return math.log(value) if log else value
+
+    apart, chosen = 0.055 * (along(places[-1]) - along(places[0])), [places[0]]
+    for value in places[1:]:
+        if along(value) - along(chosen[-1]) >= apart:
+            chosen.append(value)
+    axis.xaxis.set_major_locator(FixedLocator(chosen))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_formatter(_figures())
+
+
+def _figures() -> FuncFormatter:
+    from matplotlib.ticker import FuncFormatter
+
+    return FuncFormatter(lambda value, _: f"{float(value):,.10g}")
 
 
 def legend(figure: Figure, axis: Axes, most: int = 4) -> None:

@@ -31,9 +31,19 @@ def test_a_level_without_one_answer_is_named():
 
 def test_a_generator_that_was_the_limit_is_told_with_its_figures():
     document = bench([closed(2)]) | {"checks": {"generator_ok": False}}
+    document["levels"][0]["generator"]["cpu"] = 0.97
     assert findings(document) == [
-        "The load generator was the limit, not the server (its event loop ran up to 0.400 ms late (p99), it used 21% of a core): "
+        "The load generator was the limit, not the server (its event loop ran up to 0.400 ms late (p99), it used 97% of a core): "
         "the server may be faster than these figures say."
+    ]
+
+
+def test_a_generator_that_was_held_up_by_others_is_told_as_late():
+    document = bench([closed(2)]) | {"checks": {"generator_ok": False}}
+    document["levels"][0]["generator"] |= {"cpu": 0.05, "loop_ms": {"p50": 0.1, "p99": 102.0, "max": 300.0}}
+    assert findings(document) == [
+        "The load generator was late on a busy machine (its event loop ran up to 102 ms late (p99), it used 5% of a core): "
+        "these latencies hold its own delay. Give it a core of its own."
     ]
 
 

@@ -115,7 +115,7 @@ def test_a_clean_run_has_no_banner():
 
 
 def test_a_generator_at_its_limit_is_told():
-    assert "The load generator was the limit" in read(bench(LOADS) | {"checks": {"generator_ok": False}}).text
+    assert "The load generator was late" in read(bench(LOADS) | {"checks": {"generator_ok": False}}).text
 
 
 def test_the_knee_and_the_token_check_are_told():

@@ -72,6 +72,15 @@ def test_a_table_of_the_documents_own_is_shown_whole_in_korean_too(columns):
     assert "a note" in text
 
 
+def test_parts_of_a_wide_table_repeat_what_tells_its_rows_apart():
+    document = own(14)
+    heads, row = document["tables"][0]["columns"], document["tables"][0]["rows"][0]
+    document["tables"][0]["columns"] = [heads[0], {"key": "size", "title": "Batch size", "unit": ""}, *heads[1:]]
+    document["tables"][0]["rows"] = [row | {"name": "demo", "size": 111}, row | {"name": "demo", "size": 222}]
+    text = table(document, 100)
+    assert text.count("111") == text.count("222") == text.count("Batch size") == 3
+
+
 def test_levels_of_several_subjects_are_left_to_the_documents_own_tables():
     document = own(1) | {"levels": bench([closed(1, 2), closed(2, 2)], repeat=2)["levels"]}
     assert "1 at once" in table(document, 100)
