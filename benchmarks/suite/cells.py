@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks import busygpu
 from benchmarks.errors import BenchError
+from benchmarks.parent import environment, module
 from benchmarks.runs import acceptance
 from benchmarks.stack import Stack
 from benchmarks.suite import checkpoints, enginelog
@@ -41,7 +41,7 @@ def free_device(context: Context, wait: float = FREED) -> None:
 def rates(context: Context, scale: Scale) -> dict[str, Any]:
     """What the device can do, by a process that imports torch (rates.py)."""
     free_device(context)
-    done = subprocess.run([sys.executable, "-m", "benchmarks.suite.rates"], stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(module("benchmarks.suite.rates"), env=environment(), stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise BenchError(f"the device's rates were not measured: `python -m benchmarks.suite.rates` ended with code {done.returncode}")
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])

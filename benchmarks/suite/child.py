@@ -7,12 +7,11 @@ import datetime
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.parent import adopt_orphans, die_with_parent
+from benchmarks.parent import adopt_orphans, die_with_parent, environment, module
 from benchmarks.suite.steps import LEFT, State, Step, read, write
 
 ENDING = 45.0  # seconds for a step to end an engine before it is killed
@@ -39,7 +38,8 @@ def run_child(folder: Path, step: Step, limit: float, *, whole: bool) -> Ended:
     others = set(below(os.getpid()))
     with log.open("ab") as out:
         child = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.suite.one", str(folder), step.id, str(attempts), f"{limit:.1f}", str(int(whole))],
+            module("benchmarks.suite.one", str(folder.resolve()), step.id, str(attempts), f"{limit:.1f}", str(int(whole))),
+            env=environment(),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,

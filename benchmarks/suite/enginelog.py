@@ -12,11 +12,11 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import BenchError
+from benchmarks.parent import environment, module
 
 GIB = 2**30
 TOKENS = re.compile(r"KV cache size: ([\d,]+) tokens")
@@ -47,9 +47,9 @@ def plan(model: Path, length: int) -> dict[str, Any]:
 
     Asked before the engine starts, since a plan looks at what is free. Raises BenchError.
     """
-    words = [sys.executable, "-m", "sllm", "plan", str(model), "--max-model-len", str(length), "--json"]
+    words = module("sllm", "plan", str(model), "--max-model-len", str(length), "--json")
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=PLANNING, check=False)
+        done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=PLANNING, check=False)
         said = json.loads(done.stdout.strip().splitlines()[-1])
         row = next(row for row in said["formats"] if row["format"] in ("as it is", "bf16") and row["kv_dtype"] != "fp8")
     except (OSError, subprocess.TimeoutExpired, ValueError, LookupError, StopIteration) as error:

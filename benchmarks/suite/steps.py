@@ -147,11 +147,16 @@ def write_json(file: Path, value: dict[str, Any]) -> None:
 
 
 def chosen(steps: Sequence[Step], only: str | None) -> list[Step]:
-    """The steps whose id matches one of the comma-separated patterns (`cell-*`); none given: all. Raises BenchUsageError."""
+    """The steps whose id is, or else holds, one of the comma-separated patterns (`gptq`, `llama*bf16`); capitals do not matter.
+
+    None given: all. Raises BenchUsageError.
+    """
     if only is None:
         return list(steps)
-    patterns = [part.strip() for part in only.split(",") if part.strip()]
-    found = [step for step in steps if any(fnmatch.fnmatchcase(step.id, pattern) for pattern in patterns)]
+    whole = {step.id.lower() for step in steps}
+    patterns = [part.strip().lower() for part in only.split(",") if part.strip()]
+    patterns = [pattern if pattern in whole else f"*{pattern}*" for pattern in patterns]
+    found = [step for step in steps if any(fnmatch.fnmatchcase(step.id.lower(), pattern) for pattern in patterns)]
     if not found:
         raise BenchUsageError(f"no step matches --only {only}: the steps are {', '.join(step.id for step in steps)}")
     return found

@@ -159,3 +159,15 @@ def test_only_what_takes_disk_is_removed(tmp_path: Path) -> None:
     checkpoints.remove(kept)
     checkpoints.remove(removed)
     assert [folder.exists() for folder in (kept, removed)] == [True, False]
+
+
+@pytest.mark.parametrize("name", ["Llama-3.1-8B", "tiny-qwen2", "tiny-qwen3"])
+def test_the_tensors_are_those_of_transformers_model(name: str, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    found = shape(name)
+    config = transformers.AutoConfig.from_pretrained(checkpoints.make(found, "bf16", tmp_path))
+    with torch.device("meta"):
+        model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+    expected = {key: tuple(value.shape) for key, value in model.state_dict().items() if not (found.tied and key == "lm_head.weight")}
+    assert {tensor.name: tensor.size for tensor in tensors.tensors(found, "bf16")} == expected

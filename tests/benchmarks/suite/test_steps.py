@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.errors import BenchUsageError
 from benchmarks.suite import child
-from benchmarks.suite.steps import Outcome, Step, planned, read, run_steps, write_plan
+from benchmarks.suite.steps import Outcome, Step, chosen, planned, read, run_steps, write_plan
 from tests.benchmarks.suite import fakes
 
 
@@ -188,6 +188,23 @@ def test_only_takes_patterns_and_names_the_steps_where_none_matches(tmp_path: Pa
     assert ran(tmp_path) == ["good", "third"]
     with pytest.raises(BenchUsageError, match="no step matches --only cell-x: the steps are good, other, third"):
         run(tmp_path, steps, only="cell-x")
+
+
+@pytest.mark.parametrize(
+    ("only", "expected"),
+    [("goo", ["good", "goods"]), ("GOOD", ["good"]), ("?th*", ["other"]), ("other,third", ["other", "third"]), ("good", ["good"])],
+)
+def test_a_pattern_may_be_a_part_of_an_id_and_an_id_is_itself(only: str, expected: list[str], tmp_path: Path) -> None:
+    steps = [*steps_of(tmp_path, "good", "other", "third"), Step("goods", "", lambda context: {})]
+    assert [step.id for step in chosen(steps, only)] == expected
+
+
+def test_a_folder_that_is_called_as_ours_is_not_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks/__init__.py").write_text("raise SystemExit('another benchmarks')")
+    monkeypatch.chdir(tmp_path)
+    run(tmp_path, steps_of(tmp_path, "good"))
+    assert ran(tmp_path) == ["good"]
 
 
 def test_a_folder_keeps_the_steps_of_one_matrix(tmp_path: Path) -> None:
