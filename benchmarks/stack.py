@@ -190,7 +190,7 @@ class Stack:
         if self.logs and self.scratch.is_dir():
             for file in (self.scratch / "logs").glob("engine-*.log"):
                 shutil.copyfile(file, self.logs / file.name)
-        if self.logs or not keep:
+        if self.logs or not keep or not any(self.scratch.glob("logs/engine-*.log")):
             shutil.rmtree(self.scratch, ignore_errors=True)
 
 

@@ -28,6 +28,7 @@ from benchmarks.runs.serve import generator_ok
 from benchmarks.stack import Stack, model_folder
 
 T = TypeVar("T")
+LOGS = "logs"
 ENDING = 5.0  # seconds that a stack whose engine is gone has to say so
 
 
@@ -170,14 +171,17 @@ def on_engine(
     work: Callable[[Session], Awaitable[None]],
     *,
     model: str | None = None,
+    logs: Path | None = None,
 ) -> str | None:
     """One engine from start to end. Returns why `work` ended early, None when it did not. Raises BenchError, KeyboardInterrupt.
 
-    `model`: a name in `config`, where that has models; else the options'.
+    `model`: a name in `config`, where that has models; else the options'. `logs`: where the engine's log is kept; else beside `file`.
     """
     served = model or options.model
     live.say(f"starting the engine of {served or 'the demo model'}")
-    with Stack(served, options.flags, config=config, command=options.serve) as stack:
+    with suppress(ValueError):  # not on the main thread
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C, also while no event loop runs
+    with Stack(served, options.flags, config=config, logs=logs or file.parent / LOGS, command=options.serve) as stack:
         live.say(f"ready after {stack.ready_seconds:.1f} s")
         made["provenance"]["server"] = made["provenance"]["server"] or stack.server()
         made.setdefault("ready_seconds", round(stack.ready_seconds, 2))

@@ -22,7 +22,7 @@ from benchmarks.reports import document
 from benchmarks.reports.terminal import Live
 from benchmarks.runs import acceptance, settings, speculationreport
 from benchmarks.runs.measured import Measured
-from benchmarks.runs.session import EngineOptions, Session, common, finish, fitting, on_engine
+from benchmarks.runs.session import LOGS, EngineOptions, Session, common, finish, fitting, on_engine
 from benchmarks.runs.variants import Variant, candidates
 from benchmarks.stack import model_folder
 
@@ -71,29 +71,29 @@ def run(options: SpeculationOptions, file: Path) -> dict[str, Any]:
     made["settings"] |= {"variants": [v.name for v in found.variants], "left_out": found.left_out}
     asked_for = document.plain({**said, "seed": options.seed})
     kept, note = [], None
-    with Live() as live:
-        for number, variant in enumerate(found.variants):
-            earlier = _kept(file.parent / VARIANTS / f"{_file_name(variant)}.json", variant, asked_for)
+    for number, variant in enumerate(found.variants):
+        earlier = _kept(_file(file, variant), variant, asked_for)
+        with Live() as live:
             live.say(f"variant {number + 1} of {len(found.variants)}: {variant.name}" + (", measured before" if earlier else ""))
             try:
                 one, note = (earlier, None) if earlier else _measure(options, prompts, variant, made, file, live)
             except KeyboardInterrupt:
                 note = f"interrupted at {variant.name}"
                 break
-            kept.append(one)
-            if not note and not earlier:
-                _keep(file.parent / VARIANTS / f"{_file_name(variant)}.json", one, asked_for)
-            if earlier:
-                made["levels"] += earlier.levels
-                made["provenance"]["server"] = made["provenance"]["server"] or earlier.server
-            speculationreport.write(made, kept, options.model, found.left_out)
-            document.save(made, file)
             if one.failed:
                 live.say(f"{variant.name}: {one.failed}")
-                if not variant.method and not variant.again:
-                    raise BenchError(f"without speculation there is nothing to compare with: {one.failed}")
-            if note:
-                break
+        kept.append(one)
+        if earlier:
+            made["levels"] += earlier.levels
+            made["provenance"]["server"] = made["provenance"]["server"] or earlier.server
+        elif not note:
+            _keep(_file(file, variant), one, asked_for)
+        speculationreport.write(made, kept, options.model, found.left_out)
+        document.save(made, file)
+        if one.failed and not variant.method and not variant.again:
+            raise BenchError(f"without speculation there is nothing to compare with: {one.failed}")
+        if note:
+            break
     speculationreport.write(made, kept, options.model, found.left_out)
     finish(made, note, busy, file)
     speculationreport.configuration(made, file.parent)
@@ -131,7 +131,7 @@ def _measure(
 
     model, config = configured(options.model, variant)
     try:
-        note = on_engine(options, config, made, file, live, work, model=model)
+        note = on_engine(options, config, made, file, live, work, model=model, logs=file.parent / LOGS / _file_name(variant))
     except BenchError as error:
         if one.levels:
             raise
@@ -171,6 +171,10 @@ def configured(model: str | None, variant: Variant) -> tuple[str, dict[str, Any]
 
 def _file_name(variant: Variant) -> str:
     return variant.name.replace(", ", "-").replace(" ", "-")
+
+
+def _file(document_file: Path, variant: Variant) -> Path:
+    return document_file.parent / VARIANTS / f"{_file_name(variant)}.json"
 
 
 def _keep(file: Path, one: Measured, asked_for: dict[str, Any]) -> None:
