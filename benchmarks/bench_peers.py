@@ -126,8 +126,20 @@ def read(tool: str, result: dict[str, Any], count: int) -> dict[str, dict[str, f
         values = [metrics["output_tokens_per_second"]["successful"]["mean"], *(of[p] for of in times for p in ("p50", "p99"))]
         found = {GUIDELLM: dict(zip(FIGURES, values, strict=True))}
     if done != count:
-        raise BenchError(f"{tool} had {done} of {count} requests answered: look at the server, and run the comparison again")
+        raise BenchError(f"{tool} had {done} of {count} requests answered{_problem(tool, result)}")
     return found
+
+
+def _problem(tool: str, result: dict[str, Any]) -> str:
+    """What the tool says of the first request that failed."""
+    if tool == OURS:
+        return f": {result['levels'][0]['summary']['requests'].get('errors')}"
+    if tool == VLLM:
+        return f": {next((error.strip()[-200:] for error in result.get('errors') or [] if error), 'no word why')}"
+    benchmark = result["benchmarks"][0]
+    errored = (benchmark.get("requests") or {}).get("errored") or []
+    said = str(errored[0]["info"].get("error"))[:200] if errored else "no word why"
+    return f" ({json.dumps(benchmark['metrics']['request_totals'])}): {said}"
 
 
 def _ours(summary: dict[str, Any], definition: str) -> dict[str, float]:
@@ -154,17 +166,26 @@ def one(tool: str, words: list[str], out: Path, count: int) -> dict[str, Any]:
 
 
 def compare(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Ours over each other tool, for each load and figure: the median ratio of the rounds, its range, and whether the goal is met."""
+    """Ours over each other tool, for each load and figure: the median ratio of the rounds, its range, and whether the goal is met.
+
+    Rounds in which one of the two failed do not count.
+    """
     rows = []
+    figures = {(run["tool"], run["load"], run["round"]): run["figures"] for run in runs if "figures" in run}
     for load in dict.fromkeys(run["load"] for run in runs):
         for peer in dict.fromkeys(run["tool"] for run in runs if run["tool"] != OURS):
-            for name in FIGURES:
-                ours, theirs = (
-                    [run["figures"][peer][name] for run in runs if (run["tool"], run["load"]) == (tool, load)] for tool in (OURS, peer)
-                )
+            both = [number for tool, of, number in figures if (tool, of) == (peer, load) and (OURS, load, number) in figures]
+            for name in FIGURES if both else ():
+                ours, theirs = ([figures[tool, load, number][peer][name] for number in both] for tool in (OURS, peer))
                 ratio, mine, other = spread(ratios(ours, theirs)), spread(ours).median, spread(theirs).median
                 row = {"load": load, "peer": peer, "figure": name, "ours": round(mine, 3), "theirs": round(other, 3)}
-                row |= {"ratio": round(ratio.median, 4), "low": round(ratio.low, 4), "high": round(ratio.high, 4), "goal": GOALS[name]}
+                row |= {
+                    "ratio": round(ratio.median, 4),
+                    "low": round(ratio.low, 4),
+                    "high": round(ratio.high, 4),
+                    "goal": GOALS[name],
+                    "rounds": len(both),
+                }
                 rows.append(row | {"met": abs(ratio.median - 1) <= GOALS[name]})
     return rows
 
@@ -228,7 +249,11 @@ def _measure(report: dict[str, Any], tools: list[str], rounds: int, loads: list[
                     report["commands"].setdefault(name, {})[tool] = shown(shlex.join(words).replace(VLLM_PROGRAM, "VLLM_PROGRAM"))
                     with console.status(f"round {number + 1} of {rounds}: {tool}, {name}"):
                         load_average = round(os.getloadavg()[0], 2)
-                        run = one(tool, words, place, count)
+                        try:
+                            run = one(tool, words, place, count)
+                        except BenchError as error:  # told, and the rest goes on
+                            console.print(f"[red]{tool}, {name}:[/] {error.message}", soft_wrap=True)
+                            run = {"tool": tool, "error": shown(error.message)}
                     report["runs"].append({"round": number, "load": name, "load_average": load_average, **run})
 
 

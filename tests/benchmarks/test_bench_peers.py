@@ -70,6 +70,13 @@ def test_a_missed_goal_is_told_on_either_side():
         assert next(row for row in compare([run(OURS, 0, tokens), run(VLLM, 0, 100.0)]) if row["figure"] == TOKENS)["met"] is False
 
 
+def test_a_round_in_which_a_tool_failed_does_not_count():
+    failed = {"round": 1, "load": "rate 6", "tool": VLLM, "error": "no answer"}
+    row = next(row for row in compare([run(OURS, 0, 100.0), run(VLLM, 0, 100.0), run(OURS, 1, 70.0), failed]) if row["figure"] == TOKENS)
+    assert (row["ratio"], row["rounds"]) == (1.0, 1)
+    assert compare([run(OURS, 1, 70.0), failed]) == []
+
+
 @pytest.mark.parametrize("tool", [OURS, VLLM, GUIDELLM])
 @pytest.mark.parametrize("load", [("concurrency", 8), ("rate", 2.5)])
 def test_every_tool_is_given_server_prompts_number_and_load(tool: str, load: tuple[str, float]):
