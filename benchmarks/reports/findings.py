@@ -47,7 +47,9 @@ def _generator(document: Document) -> Iterator[str]:
         why = [f"its event loop ran up to {number(late)} ms late (p99)"] if late is not None else []
         why += [f"it used {busy:.0%} of a core"] if busy is not None else []
         facts = f" ({', '.join(why)})" if why else ""
-        if busy is None or busy >= BUSY:
+        if busy is None:
+            yield "The load generator was not fast enough at some loads: the server may be faster than these figures say."
+        elif busy >= BUSY:
             yield f"The load generator was the limit, not the server{facts}: the server may be faster than these figures say."
         else:
             yield f"The load generator was late on a busy machine{facts}: these latencies hold its own delay. Give it a core of its own."

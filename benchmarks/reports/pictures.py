@@ -29,8 +29,8 @@ def available() -> bool:
 
 
 def plots(document: Document) -> list[Plot]:
-    """All pictures that the document has figures for, those of its own last."""
-    every = (latency, goodput, distributions, timeline, generic)
+    """All pictures that the document has figures for, those of its own first."""
+    every = (generic, latency, goodput, distributions, timeline)
     return [plot for source in ((generic,) if left_out(document) else every) for plot in source.plots(document)]
 
 

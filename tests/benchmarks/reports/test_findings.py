@@ -47,6 +47,11 @@ def test_a_generator_that_was_held_up_by_others_is_told_as_late():
     ]
 
 
+def test_a_generator_of_which_no_figures_are_kept_is_told_without_a_cause():
+    document = {"levels": [], "status": "complete", "checks": {"generator_ok": False}}
+    assert findings(document) == ["The load generator was not fast enough at some loads: the server may be faster than these figures say."]
+
+
 def test_token_counts_that_differ_often_are_told():
     counted = {"checked": 64, "equal": 32, "largest_difference": 3}
     document = bench([closed(2)]) | {"checks": {"token_count": counted}}

@@ -114,6 +114,15 @@ def test_a_clean_run_has_no_banner():
     assert "Read this first" not in read(bench(LOADS)).text
 
 
+def test_more_than_two_sets_of_levels_are_folded_each_under_its_name():
+    document = bench([closed(1, 2), closed(2, 2)], repeat=3)
+    for level in document["levels"]:
+        level["flags"] = f"flags {level['repeat']}"
+    found = read(document)
+    assert sum(tag == "details" for tag, _ in found.tags) == 3 + 5
+    assert "flags 1, 2 at once" in found.text
+
+
 def test_a_generator_at_its_limit_is_told():
     assert "The load generator was late" in read(bench(LOADS) | {"checks": {"generator_ok": False}}).text
 
