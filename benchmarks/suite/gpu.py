@@ -63,9 +63,17 @@ def assemble(document: dict[str, Any], folder: Path, scale: Scale, steps: list[S
 
 def _step(step: Step, state: State | None) -> dict[str, Any]:
     if state is None:
-        return {"id": step.id, "title": step.title, "status": "not measured yet", "cause": None, "seconds": None, "started": None}
+        return {
+            "id": step.id,
+            "title": step.title,
+            "status": "not measured yet",
+            "cause": None,
+            "seconds": None,
+            "started": None,
+            "server": None,
+        }
     said = {name: getattr(state, name) for name in ("status", "cause", "seconds", "started", "attempts")}
-    return {"id": step.id, "title": step.title, **said}
+    return {"id": step.id, "title": step.title, **said, "server": (state.result or {}).get("server")}
 
 
 def unfinished(document: dict[str, Any]) -> str | None:
