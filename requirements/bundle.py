@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import platform
 import re
 import shutil
@@ -20,6 +19,7 @@ import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import install
 import parts
@@ -107,7 +107,7 @@ def make(engine: str, target: Target, extras: list[str], part: int, out: Path, *
     subprocess.run(["git", "-C", str(ROOT), "archive", "--format=tar", "-o", str(source), "HEAD"], check=True)
 
     members = {"source.tar": source} | {f"wheels/{wheel.name}": wheel for wheel in wheels}
-    manifest = {
+    manifest: dict[str, Any] = {
         "format": "sllm-bundle",
         "version": 1,
         "name": f"sllm-{engine}-{target.tag}",
@@ -257,7 +257,7 @@ def needed_glibc(wheel: str) -> int:
     found = [int(minor) for minor in re.findall(r"manylinux_2_(\d+)_", wheel)]
     found += [old for tag, old in (("manylinux1_", 5), ("manylinux2010_", 12), ("manylinux2014_", 17)) if tag in wheel]
     if "-linux_" in wheel:  # compiled here
-        found.append(int(os.confstr("CS_GNU_LIBC_VERSION").split(".")[1]))
+        found.append(int(platform.libc_ver()[1].split(".")[1]))
     return min(found, default=0)
 
 

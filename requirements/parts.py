@@ -9,6 +9,7 @@ import re
 import shutil
 import tarfile
 from pathlib import Path
+from typing import Any
 
 SUMS = "SHA256SUMS"
 UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 1 << 10, "MI": 1 << 20, "GI": 1 << 30}
@@ -40,7 +41,7 @@ class Splitter(io.RawIOBase):
 
     def __init__(self, folder: Path, name: str, size: int) -> None:
         self.folder, self.name, self.size = folder, name, size
-        self.parts: list[dict] = []
+        self.parts: list[dict[str, Any]] = []
         self._next()
 
     def _next(self) -> None:
@@ -58,7 +59,7 @@ class Splitter(io.RawIOBase):
     def writable(self) -> bool:
         return True
 
-    def write(self, data) -> int:  # type: ignore[no-untyped-def, override]  # any buffer
+    def write(self, data) -> int:  # type: ignore[no-untyped-def]  # any buffer
         view = memoryview(data)
         while len(view):
             if self.written == self.size:
@@ -95,7 +96,7 @@ def clear(folder: Path) -> None:
             path.unlink()
 
 
-def write(folder: Path, manifest: dict, members: dict[str, Path], size: int, installer: Path) -> None:
+def write(folder: Path, manifest: dict[str, Any], members: dict[str, Path], size: int, installer: Path) -> None:
     """`members`: path in the stream -> file. The list of parts is added to `manifest`."""
     stream = Splitter(folder, manifest["name"], size)
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, bufsize=1 << 20) as archive:
@@ -115,7 +116,7 @@ def write(folder: Path, manifest: dict, members: dict[str, Path], size: int, ins
     (folder / SUMS).write_text("".join(f"{digest}  {name}\n" for name, digest in sums.items()))
 
 
-def readme(manifest: dict) -> str:
+def readme(manifest: dict[str, Any]) -> str:
     total = sum(part["bytes"] for part in manifest["parts"])
     driver = ", the NVIDIA driver" if manifest["engine"] == "cuda" else ""
     start = "gateway --upstream http://HOST:PORT" if manifest["engine"] == "none" else "serve"

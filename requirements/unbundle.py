@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 HERE = Path(__file__).resolve().parent
 GB = 10**9
@@ -55,7 +55,7 @@ def main() -> int:
     return 0
 
 
-def read_manifest(bundle: Path) -> dict:
+def read_manifest(bundle: Path) -> dict[str, Any]:
     """Raises UnbundleError where `bundle` is none, is unfinished, or its manifest is damaged."""
     file = bundle / "manifest.json"
     if not file.exists() or not (bundle / "SHA256SUMS").exists():
@@ -67,14 +67,14 @@ def read_manifest(bundle: Path) -> dict:
         expected[name] = digest
     if hashlib.sha256(content).hexdigest() != expected.get("manifest.json"):
         raise UnbundleError("manifest.json is damaged, or of another bundle than SHA256SUMS: carry both again")
-    manifest: dict = json.loads(content)
+    manifest: dict[str, Any] = json.loads(content)
     if (manifest.get("format"), manifest.get("version")) != ("sllm-bundle", 1):
         raise UnbundleError(f"{file} is of another format of bundles: use the install.py that came with it")
     manifest["id"] = expected["manifest.json"]
     return manifest
 
 
-def right_python(manifest: dict) -> None:
+def right_python(manifest: dict[str, Any]) -> None:
     """Start again with the Python that the wheels are for, where this one is another. Raises UnbundleError without it."""
     wanted, this = manifest["python"], "{}.{}".format(*sys.version_info[:2])
     if wanted == this:
@@ -91,7 +91,7 @@ def right_python(manifest: dict) -> None:
     os.execv(str(other), [str(other), os.path.abspath(__file__), *sys.argv[1:]])
 
 
-def right_machine(manifest: dict) -> None:
+def right_machine(manifest: dict[str, Any]) -> None:
     if sys.platform != "linux" or platform.machine() != manifest["architecture"]:
         raise UnbundleError(
             f"the bundle is for Linux on {manifest['architecture']}, this is {platform.system()} on {platform.machine()}: "
@@ -109,7 +109,7 @@ def right_machine(manifest: dict) -> None:
         say("no C compiler here (gcc): installing all the same; the engine compiles kernels when it starts")
 
 
-def destination(to: Path | None, manifest: dict) -> tuple[Path, bool]:
+def destination(to: Path | None, manifest: dict[str, Any]) -> tuple[Path, bool]:
     """The folder to install in, and whether it is a clone, whose source stays as it is. Raises UnbundleError where it cannot be."""
     clone = HERE.parent
     if to is None:
@@ -132,7 +132,7 @@ def destination(to: Path | None, manifest: dict) -> tuple[Path, bool]:
     return folder, False
 
 
-def install(bundle: Path, manifest: dict, folder: Path, clone: bool, keep: bool) -> None:
+def install(bundle: Path, manifest: dict[str, Any], folder: Path, clone: bool, keep: bool) -> None:
     unpacked = folder / ".tools" / "bundle" / "unpacked"
     done = folder / ".tools" / "bundle" / "installed"
     stamp = folder / ".venv" / "sllm-installed.json"
@@ -157,7 +157,7 @@ def install(bundle: Path, manifest: dict, folder: Path, clone: bool, keep: bool)
     say(f"installed in {folder}, with nothing fetched. Start: {start(folder, manifest)}")
 
 
-def start(folder: Path, manifest: dict) -> str:
+def start(folder: Path, manifest: dict[str, Any]) -> str:
     """What to type next."""
     sllm = folder / ".venv" / "bin" / "sllm"
     return f"{sllm} gateway --upstream http://HOST:PORT" if manifest["engine"] == "none" else f"{sllm} doctor, then {sllm} serve"
@@ -171,7 +171,7 @@ def room(folder: Path, needed: int) -> None:
         raise UnbundleError(f"{(needed - free) / GB:.1f} GB more are needed in {existing}: make room, or --to a larger disk")
 
 
-def check(bundle: Path, manifest: dict) -> None:
+def check(bundle: Path, manifest: dict[str, Any]) -> None:
     """Raises UnbundleError that names every part that is missing or damaged."""
     wrong = []
     total = len(manifest["parts"])
@@ -206,7 +206,7 @@ class Joined(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def, override]  # any buffer
+    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]  # any buffer
         while True:
             if self._open is None:
                 file = next(self._files, None)
@@ -225,7 +225,7 @@ class Joined(io.RawIOBase):
         super().close()
 
 
-def unpack(bundle: Path, manifest: dict, folder: Path) -> None:
+def unpack(bundle: Path, manifest: dict[str, Any], folder: Path) -> None:
     """Every file of the manifest into `folder`; what is there and whole is left. Each is compared with its SHA-256."""
     expected = {file["path"]: file for file in manifest["files"]}
     for old in [path for path in folder.glob("wheels/*") if f"wheels/{path.name}" not in expected]:
@@ -266,7 +266,7 @@ def unpack_source(archive: Path, folder: Path) -> None:
     listed.write_text("\n".join(sorted(new)))
 
 
-def whole(file: Path, want: dict) -> bool:
+def whole(file: Path, want: dict[str, Any]) -> bool:
     return file.exists() and file.stat().st_size == want["bytes"] and sha256(file) == want["sha256"]
 
 
