@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from typing import Any
 
 import pytest
@@ -13,6 +14,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# matplotlib keeps its list of fonts in the home folder, unless it is told another; every process of the tests shares this one.
+os.environ.setdefault("MPLCONFIGDIR", os.path.join(tempfile.gettempdir(), f"sllm-tests-matplotlib-{os.getuid()}"))
 
 # Where several processes share the cores, threads of one that wait for each other by spinning take them from the others, and
 # an example may have to wait for its turn.

@@ -60,11 +60,14 @@ def tell(document: dict[str, Any], place: Path, *, as_json: bool) -> int:
     if as_json:
         print(json.dumps(short(document) | {"out": str(place)}, ensure_ascii=False))
     else:
+        from benchmarks.reports import pictures
         from benchmarks.reports.terminal import table
 
         print(table(document))
-        pictures = sum(1 for file in written if file.suffix == ".png")
-        print(f"\nKept in {place}: {RESULT}, {', '.join(file.name for file in written if file.suffix != '.png')}, {pictures} pictures")
+        drawn = sum(1 for file in written if file.suffix == ".png")
+        print(f"\nKept in {place}: {RESULT}, {', '.join(file.name for file in written if file.suffix != '.png')}, {drawn} pictures")
+        if not pictures.available():
+            print(pictures.MISSING)
         print(f"The page: {place / 'report.html'}")
     if document["status"] == "complete":
         return 0
