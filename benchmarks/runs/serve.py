@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import BenchError, BenchUsageError
+from benchmarks.loadgen import client
 from benchmarks.loadgen.generator import run_level
 from benchmarks.loadgen.records import Level, Load, Request
 from benchmarks.loadgen.target import Target, parse
@@ -70,7 +71,7 @@ class Subject:
 def run(options: ServeOptions, files: Sequence[Path]) -> list[dict[str, Any]]:
     """One document for each URL, kept in `files` as it grows. Raises BenchError before the first level; afterwards what stops the
     run is the documents' `note`, and their status stays "partial"."""
-    return asyncio.run(_run(options, files))
+    return client.run(_run(options, files))
 
 
 async def _run(options: ServeOptions, files: Sequence[Path]) -> list[dict[str, Any]]:
