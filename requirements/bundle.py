@@ -120,7 +120,7 @@ def make(engine: str, target: Target, extras: list[str], part: int, out: Path, *
         "commit": commit,
         "versions": {name: version for name, version in map(name_and_version, wheels) if name in HEADLINES},
         "locks": {name: digest(HERE / name) for environment in environments for name in environment.locks},
-        "system_packages": system_packages(engine, extras),
+        "system_packages": system_packages(engine, target, extras),
         "installed_bytes": installed_bytes(environments, wheels, target),
         "files": [{"path": path, "bytes": file.stat().st_size, "sha256": digest(file)} for path, file in members.items()],
     }
@@ -246,10 +246,11 @@ def build_venv(tools: Path) -> Path:
     return venv
 
 
-def system_packages(engine: str, extras: list[str]) -> list[str]:
+def system_packages(engine: str, target: Target, extras: list[str]) -> list[str]:
     """What the closed machine's own distribution has to bring, by Debian's names."""
     libraries = system.shared_libraries(engine, build="quantize" in extras)
-    return ["gcc", *(packages[0] for packages in libraries.values())] if engine != "none" else []
+    compiler = ["build-essential", f"python{target.python}-dev"]  # the engine compiles kernels when it starts
+    return [*compiler, *(packages[0] for packages in libraries.values())] if engine != "none" else []
 
 
 def needed_glibc(wheel: str) -> int:
@@ -271,7 +272,7 @@ def name_and_version(wheel: Path) -> tuple[str, str]:
 
 
 def installed_bytes(environments: list[install.Environment], wheels: list[Path], target: Target) -> int:
-    """Bytes on the disk when all environments are made. Python's compiled files, written beside, are about a fifth more."""
+    """Bytes on the disk when all environments are made. Python's compiled files and half-filled blocks are 30% more."""
     unpacked = {}
     for wheel in wheels:
         with zipfile.ZipFile(wheel) as archive:
@@ -282,7 +283,7 @@ def installed_bytes(environments: list[install.Environment], wheels: list[Path],
         for pin in {pin for lock in locks for pin in pins(HERE / lock, target)}:
             name, version = pin.split("==")
             total += unpacked.get((normal(name), version), 0)
-    return total * 6 // 5
+    return total * 13 // 10
 
 
 def digest(file: Path) -> str:

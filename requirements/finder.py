@@ -11,7 +11,7 @@ import hashlib
 import logging
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -134,7 +134,7 @@ def sizes(found: list[Found]) -> list[int]:
             return list(pool.map(one, found))
 
 
-def fetch(file: Found, folder: Path, attempts: int = 5) -> None:
+def fetch(file: Found, folder: Path, attempts: int = 5, wait: Callable[[float], None] = time.sleep) -> None:
     """Download `file` into `folder`, going on where an earlier attempt ended. Raises FetchError."""
     from pip._vendor.requests import RequestException
 
@@ -158,7 +158,7 @@ def fetch(file: Found, folder: Path, attempts: int = 5) -> None:
             except RequestException as error:
                 if attempt == attempts:
                     raise FetchError(f"{file.name}: {error}. What is there is kept; the same command goes on.") from None
-                time.sleep(2**attempt)
+                wait(2**attempt)
 
 
 def finish(file: Found, aside: Path) -> None:

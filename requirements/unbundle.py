@@ -17,6 +17,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 from pathlib import Path
 from typing import IO, Any
@@ -105,8 +106,10 @@ def right_machine(manifest: dict[str, Any]) -> None:
         )
     if manifest["engine"] == "cuda" and not shutil.which("nvidia-smi"):
         say("no NVIDIA driver answers here (nvidia-smi): installing all the same; serving needs the driver")
-    if "gcc" in manifest["system_packages"] and not (shutil.which("cc") or shutil.which("gcc")):
-        say("no C compiler here (gcc): installing all the same; the engine compiles kernels when it starts")
+    headers = Path(sysconfig.get_path("include"), "Python.h").exists()
+    if manifest["engine"] != "none" and not (headers and (shutil.which("g++") or shutil.which("gcc"))):
+        names = " ".join(manifest["system_packages"])
+        say(f"no compiler or no Python.h here: installing all the same; the engine compiles when it starts and needs {names}")
 
 
 def destination(to: Path | None, manifest: dict[str, Any]) -> tuple[Path, bool]:

@@ -12,11 +12,16 @@ import io
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -321,6 +326,53 @@ def test_update_removes_what_the_older_source_had_and_leaves_own_files(tmp_path)
 def test_too_little_room_is_said_before_anything_is_read(tmp_path):
     with pytest.raises(unbundle.UnbundleError, match="GB more are needed"):
         unbundle.room(tmp_path / "not" / "there", 10**18)
+
+
+@contextmanager
+def server_that_breaks_off(content: bytes) -> Iterator[tuple[str, list[str | None]]]:
+    """An HTTP server that ends the first answer half way; what was asked for as Range is in the list."""
+    asked: list[str | None] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            wanted = self.headers["Range"]
+            asked.append(wanted)
+            start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+            self.send_response(206 if wanted else 200)
+            self.send_header("Content-Length", str(len(content) - start))
+            self.end_headers()
+            self.wfile.write(content[start:] if wanted else content[: len(content) // 2])
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", asked
+        server.shutdown()
+        thread.join()
+
+
+def test_download_that_breaks_off_goes_on_where_it_was(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
+    content = os.urandom(3 << 20)
+    with server_that_breaks_off(content) as (url, asked):
+        file = finder.Found("a==1", f"{url}/a-1-py3-none-any.whl", hashlib.sha256(content).hexdigest())
+        finder.fetch(file, tmp_path, wait=lambda _: None)
+    assert (tmp_path / file.name).read_bytes() == content
+    assert asked[0] is None
+    assert asked[1:]
+    assert all(re.fullmatch(r"bytes=[1-9]\d*-", str(wanted)) for wanted in asked[1:])
+
+
+def test_download_that_is_not_what_the_index_says_is_deleted(tmp_path):
+    (tmp_path / "a-1-py3-none-any.whl").write_bytes(b"something else")
+    file = finder.Found("a==1", (tmp_path / "a-1-py3-none-any.whl").as_uri(), hashlib.sha256(b"a").hexdigest())
+    with pytest.raises(finder.FetchError, match="not what the index says"):
+        finder.fetch(file, tmp_path)
+    assert not (tmp_path / "a-1-py3-none-any.whl.unfinished").exists()
 
 
 def test_markers_count_for_the_target_and_not_for_this_python(tmp_path):
