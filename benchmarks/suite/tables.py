@@ -159,10 +159,11 @@ def _speculation(scale: Scale, done: Results) -> dict[str, Any]:
                     "speedup": tokens / against if tokens and against else None,
                     "rate": counted["rate"] and 100 * counted["rate"] if counted else None,
                     "length": counted["length"] if counted else None,
+                    "note": why_late(entry),
                 }
             )
     columns = [("variant", "Proposed by", ""), ("concurrency", "Open", ""), ("tokens", "Output", "tokens/s"), ("speedup", "Speed-up", "x")]
-    columns += [("rate", "Accepted", "%"), ("length", "Acceptance length", "tokens")]
+    columns += [("rate", "Accepted", "%"), ("length", "Acceptance length", "tokens"), ("note", "", "")]
     note = f"{scale.target}, draft {scale.draft}, {scale.proposed} tokens proposed at a time, input/output {scale.lengths[0]}. "
     if scale.target in scale.made:
         note += (
@@ -184,12 +185,14 @@ def _gateway(scale: Scale, result: dict[str, Any] | None) -> dict[str, Any]:
                 row |= {"least": speeds[0], "most": speeds[-1]}
                 for key, metric, percentile in TIMES:
                     row[key] = median(at(entry, metric, percentile) or 0.0 for entry in found)
-                rows.append(row)
+                late = sum(1 for entry in found if why_late(entry))
+                rows.append(row | {"note": f"the load generator was late in {late} of the rounds" if late else ""})
     columns = [("concurrency", "Open", ""), ("way", "Asked", ""), ("rounds", "Rounds", ""), ("tokens", "Output", "tokens/s")]
     columns += [
         ("least", "least", "tokens/s"),
         ("most", "most", "tokens/s"),
         *((k, t, "ms") for (k, *_), t in zip(TIMES, TITLES, strict=True)),
+        ("note", "", ""),
     ]
     note = f"{scale.passed}, input/output {scale.lengths[0]}; both in the same run, in turn, medians of the rounds."
     return table("The gateway in front, and the engine alone", note if rows else MISSING, columns, rows)

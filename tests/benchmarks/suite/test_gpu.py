@@ -195,6 +195,14 @@ def test_the_gateway_and_the_engine_alone_are_medians_of_their_rounds(tmp_path: 
     assert [picture["title"] for picture in made["pictures"]] == ["The gateway in front"]
 
 
+def test_rounds_with_a_late_generator_are_counted(tmp_path: Path) -> None:
+    found = [entry | {"repeat": number} for number in range(3) for entry in levels(way="engine alone")]
+    found[0]["generator"]["loop_ms"]["p99"] = 50.0
+    kept(tmp_path, "gateway", {"levels": found, "server": {}})
+    notes = [row["note"] for row in tables(assembled(tmp_path))["The gateway in front, and the engine alone"]]
+    assert notes == ["the load generator was late in 1 of the rounds", ""]
+
+
 def test_a_failed_step_keeps_its_cause_and_the_rest_is_shown(tmp_path: Path) -> None:
     kept(tmp_path, "cell-Llama-3.1-8B-awq", None, "the engine ended with 'RuntimeError'")
     kept(tmp_path, "cell-Llama-3.1-8B-bf16", cell())
