@@ -10,29 +10,27 @@ and the supervisor's own guardian sees to the engine. So it is started on the ma
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import http.client
 import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.errors import BenchError, BenchUsageError
+from benchmarks.parent import die_with_parent, environment, module
 from benchmarks.provenance import ROOT
 
 DEMO = ROOT / "models/demo"  # what `sllm serve` serves where nothing is named
-PR_SET_PDEATHSIG = 1
+SLLM = tuple(module("sllm"))
 TOLD = 20.0  # seconds for the gateway to learn that the engine is ready
 ENDING = 30.0  # seconds for the supervisor to end its engine before it is killed
 # One start and no request log: a model that does not come up at once is a result, not something to wait for.
@@ -59,7 +57,7 @@ class Stack:
         config: Mapping[str, Any] | None = None,
         logs: Path | None = None,
         environ: Mapping[str, str] | None = None,
-        command: Sequence[str] = (sys.executable, "-m", "sllm"),
+        command: Sequence[str] = SLLM,
     ):
         self.wanted, self.flags, self.logs, self.command = model, list(flags), logs, list(command)
         self.config, self.environ = merged(CONFIG, config or {}), dict(environ or {})
@@ -104,14 +102,14 @@ class Stack:
         with (self.scratch / "serve.log").open("wb") as said:
             self.process = subprocess.Popen(
                 [*self.command, *words],
-                env={**os.environ, "SLLM_CACHE__STORE": "off", **self.environ},  # the engine is measured, not what it said before
+                env={**environment(), "SLLM_CACHE__STORE": "off", **self.environ},  # the engine is measured, not what it said before
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=said,
                 text=True,
                 encoding="utf-8",
                 start_new_session=True,  # Ctrl-C in the terminal is for us, and we end it
-                preexec_fn=_die_with(os.getpid()),
+                preexec_fn=die_with_parent(os.getpid()),
             )
         assert self.process.stdout is not None
         for line in self.process.stdout:
@@ -254,14 +252,3 @@ def _json(line: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return data if isinstance(data, dict) else {}
-
-
-def _die_with(parent: int) -> Callable[[], None]:
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def in_child() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:  # it went before we asked
-            os._exit(1)
-
-    return in_child

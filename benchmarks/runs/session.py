@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from benchmarks.prompts.tokenizer import Tokenizer, find
 from benchmarks.reports import document
 from benchmarks.reports.terminal import Live
 from benchmarks.runs.serve import generator_ok
-from benchmarks.stack import Stack, model_folder
+from benchmarks.stack import SLLM, Stack, model_folder
 
 T = TypeVar("T")
 LOGS = "logs"
@@ -42,7 +41,7 @@ class EngineOptions:
     timeout: float = 600.0  # seconds that one request may take
     anyway: bool = False  # measure although a GPU is busy
     command: str = "sllm bench"  # what was typed
-    serve: tuple[str, ...] = (sys.executable, "-m", "sllm")  # a test starts something else
+    serve: tuple[str, ...] = SLLM  # a test starts something else
 
 
 class Ended(Exception):

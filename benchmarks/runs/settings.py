@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks.errors import BenchUsageError
 from benchmarks.prompts.options import PromptOptions
 
 
@@ -33,19 +32,3 @@ def picture(
         "kind": kind,
         "series": [{"name": name, "points": [list(point) for point in points]} for name, points in series.items()],
     }
-
-
-def numbers(text: str, flag: str) -> tuple[int, ...]:
-    """`1,4,16` -> (1, 4, 16), each once. Raises BenchUsageError naming `flag`."""
-    words = [word.strip() for word in text.split(",") if word.strip()]
-    if not words or not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
-        raise BenchUsageError(f"{flag} {text}: write whole numbers from 1 on with commas between them, such as {flag} 1,4,16")
-    return tuple(dict.fromkeys(int(word) for word in words))
-
-
-def bounds(text: str, flag: str) -> tuple[int, int]:
-    """`16:256` -> (16, 256); one number is both. Raises BenchUsageError naming `flag`."""
-    words = text.split(":")
-    if len(words) > 2 or not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
-        raise BenchUsageError(f"{flag} {text}: write the least and the most with a colon between them, such as {flag} 16:256")
-    return int(words[0]), int(words[-1])

@@ -52,7 +52,11 @@ def write(made: dict[str, Any], kept: Sequence[Measured], model: str | None, lef
         "drift": _drift(kept),
         "ready_seconds": {one.name: one.ready_seconds for one in kept},
     }
-    made["tables"] = [settings.table("Speculative decoding", f"{made['speculation']['why']}. {_drift_said(kept)}{NOTE}", COLUMNS, rows)]
+    made["tables"] = [
+        settings.table(
+            "Speculative decoding", f"{made['speculation']['why']}. {_block_said(chosen)}{_drift_said(kept)}{NOTE}", COLUMNS, rows
+        )
+    ]
     missing = [{"what": one.name, "why": one.failed} for one in kept if one.failed]
     missing += [{"what": method, "why": why} for method, why in left_out.items()]
     if missing:
@@ -155,6 +159,15 @@ def _drift(kept: Sequence[Measured]) -> dict[str, float]:
     start = next((output(one) for one in kept if not one.variant.method and not one.variant.again), {})
     end = next((output(one) for one in kept if one.variant.again), {})
     return {str(size): round(statistics.median(end[size]) / statistics.median(start[size]), 3) for size in start if end.get(size)}
+
+
+def _block_said(chosen: Variant | None) -> str:
+    import yaml
+
+    if chosen is None:
+        return ""
+    block = yaml.safe_dump({"speculative": _block(chosen)}, default_flow_style=True, sort_keys=False, width=1000).strip()
+    return f"For the model in the configuration, and kept in {CONFIGURATION}: `{block[1:-1]}`. "
 
 
 def _drift_said(kept: Sequence[Measured]) -> str:

@@ -61,7 +61,7 @@ def candidates(
     """
     unknown = [method for method in methods or () if method not in METHODS]
     if unknown:
-        raise BenchUsageError(f"--methods {unknown[0]}: choose among {', '.join(METHODS)}")
+        raise BenchUsageError(f"--method {unknown[0]}: choose among {', '.join(METHODS)}")
     if draft is None and folder is not None and (folder / "draft/config.json").is_file():
         draft = str(folder / "draft")
     for flag, head in (("--draft", draft), ("--eagle3", eagle3)):
@@ -78,7 +78,7 @@ def candidates(
         missing["mtp"] = "config.json names no layers for multi-token prediction"
     for method in methods or ():
         if method in missing:
-            raise BenchUsageError(f"--methods {method}: {missing[method]}")
+            raise BenchUsageError(f"--method {method}: {missing[method]}")
     models = {"draft_model": draft, "eagle3": eagle3}
     tried = [method for method in METHODS if method in (methods or METHODS) and method not in missing]
     made = [Variant(method, count, models.get(method)) for method in tried for count in tokens]

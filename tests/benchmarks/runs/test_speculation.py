@@ -40,6 +40,7 @@ def test_each_variant_is_measured_and_the_fastest_becomes_a_configuration_that_t
     assert (model.speculative.method, model.speculative.tokens) == ("draft_model", 4)
     assert Path(model.speculative.model or "") == DEMO / "draft"
     assert "    method: draft_model" in lines(made)
+    assert "`speculative: {method: draft_model, model: models/demo/draft, tokens: 4}`" in made["tables"][0]["note"]
 
 
 def test_where_none_is_the_fastest_it_says_so_and_writes_no_block(tmp_path, fake):

@@ -64,12 +64,12 @@ def test_only_the_methods_that_were_asked_for_are_tried(model):
 
 
 def test_a_method_that_was_asked_for_and_cannot_be_tried_is_an_error(model):
-    with pytest.raises(BenchUsageError, match=r"--methods mtp: config\.json names no layers"):
+    with pytest.raises(BenchUsageError, match=r"--method mtp: config\.json names no layers"):
         candidates(model, (4,), methods=["mtp"])
 
 
 def test_an_unknown_method_is_told_the_known_ones(model):
-    with pytest.raises(BenchUsageError, match="--methods medusa: choose among ngram, "):
+    with pytest.raises(BenchUsageError, match="--method medusa: choose among ngram, "):
         candidates(model, (4,), methods=["medusa"])
 
 
