@@ -24,6 +24,7 @@ from benchmarks.runs.serve import generator_ok
 from benchmarks.stack import Stack
 from benchmarks.suite import checkpoints, shapes
 from benchmarks.suite.cells import free_device
+from benchmarks.suite.figures import steps_table
 from benchmarks.suite.steps import Context, Outcome, Step, read, run_steps, write_plan
 
 SOURCE = "benchmarks.runs.sweep:plan"
@@ -168,6 +169,7 @@ def assemble(made: dict[str, Any], folder: Path, matrix: dict[str, Any], steps: 
         }
         for step in steps
     ]
+    made["tables"].append(steps_table(made["steps"]))
 
 
 def unfinished(made: dict[str, Any]) -> str | None:

@@ -22,6 +22,13 @@ def picture(title: str, caption: str, x: str, y: str, series: list[dict[str, Any
     return {"title": title, "caption": caption, **axes, "kind": kind, "series": series}
 
 
+def steps_table(steps: list[dict[str, Any]]) -> Row:
+    """How each step stands, with the cause where it failed."""
+    columns = [("id", "Step", ""), ("title", "What", ""), ("status", "Status", ""), ("seconds", "Took", "s"), ("cause", "Cause", "")]
+    rows = [{key: step[key] for key, *_ in columns} for step in steps]
+    return table("Steps", "Each a process of its own; the same command goes on with what is not done.", columns, rows)
+
+
 def loads_of(cell: dict[str, Any], part: str = "load") -> list[dict[str, Any]]:
     """The levels of a cell: "load", or "prefill"."""
     return [entry for entry in cell["levels"] if entry["part"] == part]

@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.runs.serve import generator_ok
 from benchmarks.suite import cells, tables
+from benchmarks.suite.figures import steps_table
 from benchmarks.suite.scale import SCALES, Scale
 from benchmarks.suite.shapes import shape
 from benchmarks.suite.steps import State, Step, read
@@ -59,6 +60,7 @@ def assemble(document: dict[str, Any], folder: Path, scale: Scale, steps: list[S
     served = [result["server"] for result in done.values() if "server" in result]
     document["provenance"]["server"] = served[0] | {"model": None, "url": "each step's own engine"} if served else None
     document["tables"], document["pictures"] = tables.made(scale, done)
+    document["tables"].append(steps_table(document["steps"]))
 
 
 def _step(step: Step, state: State | None) -> dict[str, Any]:

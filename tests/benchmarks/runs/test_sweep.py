@@ -108,7 +108,9 @@ def test_pictures_have_a_line_a_cell_and_closed_loops_only(tmp_path: Path) -> No
 def test_what_is_missing_failed_or_cut_is_in_the_note(tmp_path: Path) -> None:
     done(tmp_path, "demo-few", cell("demo", "few", left_out=["a", "b"]))
     done(tmp_path, "demo-many", None, "the engine ended")
-    note = sweep.unfinished(assembled(tmp_path))
+    made = assembled(tmp_path)
+    assert [row["status"] for row in rows(made, "Steps")] == ["done", "failed", "not measured yet", "not measured yet"]
+    note = sweep.unfinished(made)
     assert note == (
         "failed: demo-many; not measured yet: other-few, other-many; demo-few: its time was over before 2 levels (`limit` in the file)"
     )

@@ -209,6 +209,7 @@ def test_a_failed_step_keeps_its_cause_and_the_rest_is_shown(tmp_path: Path) -> 
     made = assembled(tmp_path)
     failed = next(step for step in made["steps"] if step["id"] == "cell-Llama-3.1-8B-awq")
     assert (failed["status"], failed["cause"]) == ("failed", "the engine ended with 'RuntimeError'")
+    assert failed["cause"] in [row["cause"] for row in tables(made)["Steps"]]
     assert (gpu.unfinished(made) or "").startswith("failed: cell-Llama-3.1-8B-awq; not measured yet: rates, ")
     assert made["provenance"]["server"]["engine"] == "vllm 0.25.1"
 
