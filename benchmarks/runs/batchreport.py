@@ -13,10 +13,10 @@ from benchmarks.runs.batches import MODES, running
 from benchmarks.runs.dispatch import Done
 
 COLUMNS = [
-    ("load", "Requests", ""),
+    ("load", "Arrivals", ""),
     ("mode", "Batching", ""),
     ("output", "Output tokens", "1/s"),
-    ("request_rate", "Requests", "1/s"),
+    ("request_rate", "Request rate", "1/s"),
     ("e2e_p50", "Latency p50", "ms"),
     ("e2e_p99", "p99", "ms"),
     ("ttft_p50", "First token p50", "ms"),

@@ -85,7 +85,7 @@ def summary_table(made: dict[str, Any], *, stream: bool) -> dict[str, Any]:
     columns = [
         ("requests", "Requests", ""),
         ("failed", "Failed", ""),
-        ("request_rate", "Requests", "1/s"),
+        ("request_rate", "Request rate", "1/s"),
         ("output", "Output tokens", "1/s"),
         ("lowest", "Lowest round", "1/s"),
         ("highest", "Highest round", "1/s"),
@@ -93,7 +93,7 @@ def summary_table(made: dict[str, Any], *, stream: bool) -> dict[str, Any]:
         ("seconds", "Time", "s"),
         ("start", "Engine start", "s"),
     ]
-    sent = "an event for every token" if stream else "an event at the first token and one at the end"
+    sent = "an event for every token" if stream else "an event at the first token and one at the end (ITL is the gap between the two)"
     note = (
         f"All requests at once over HTTP on the engine's Unix socket, {sent}; tokenizing, scheduling and detokenizing are in it, "
         "the gateway and the engine's start are not. `vllm bench throughput` asks inside the engine's process, without HTTP."
