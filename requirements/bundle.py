@@ -233,6 +233,7 @@ def build(pin: str, target: Target, store: Path, tools: Path) -> Path:
     wheel = next(built.glob(pattern))
     same = target.python == THIS_PYTHON and target.arch == platform.machine()
     if not wheel.name.endswith("-none-any.whl") and not same:
+        wheel.unlink()
         raise BundleError(
             f"{pin} is published as source only and compiled for one Python and machine: make this bundle with Python {target.python} "
             f"on {target.arch} (make bundle PYTHON=python{target.python} ...), or leave out what asks for it (EXTRAS=)"
