@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from server.errors import DiskFull, PortTaken, StartError
 
 BACKLOG = 2048
 LEAST_FREE = 64 * 2**20  # bytes of disk below which starting makes no sense
+LOCK = "lock"  # held by the stack whose run folder it lies in
+NEW = 60.0  # seconds
 LONGEST_BASE = 60  # a Unix socket's path has 108 bytes at most
 
 
@@ -71,11 +75,28 @@ def private() -> Iterator[Path]:
     if len(str(base)) > LONGEST_BASE or not os.access(base, os.W_OK):
         base = Path("/tmp")
     for left in base.glob("sllm-*-*"):
-        pid = left.name.split("-")[1]
-        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
+        if left.name.split("-")[1].isdigit() and _abandoned(left):
             shutil.rmtree(left, ignore_errors=True)
     folder = Path(tempfile.mkdtemp(prefix=f"sllm-{os.getpid()}-", dir=base))
     try:
-        yield folder
+        with (folder / "lock.new").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            os.rename(folder / "lock.new", folder / LOCK)  # nobody sees it unlocked
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _abandoned(folder: Path) -> bool:
+    """Whether the stack of a run folder is gone. The kernel drops its lock with it, also where it is in another container whose
+    process ids mean nothing here. A folder without a lock has just been made, unless it is old."""
+    try:
+        with (folder / LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except FileNotFoundError:
+        with contextlib.suppress(OSError):
+            return time.time() - folder.stat().st_mtime > NEW
+        return False
+    except OSError:  # held, or another user's
+        return False

@@ -2,12 +2,15 @@ import os
 import socket
 import stat
 import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from server import rundir
 from server.errors import DiskFull, PortTaken, StartError
+from server.settings import ROOT
 
 
 def test_a_free_port_is_taken_for_port_zero() -> None:
@@ -64,18 +67,41 @@ def test_a_long_runtime_dir_is_not_used(monkeypatch: pytest.MonkeyPatch, tmp_pat
         assert folder.parent == Path("/tmp")
 
 
-def test_the_left_overs_of_a_dead_stack_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    short = Path(os.path.relpath(tmp_path)) if len(str(tmp_path)) > 60 else tmp_path
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short))
-    done = subprocess.Popen(["true"])
-    done.wait()
-    dead, live = tmp_path / f"sllm-{done.pid}-x", tmp_path / f"sllm-{os.getpid()}-x"
-    dead.mkdir()
-    live.mkdir()
-    with rundir.private() as folder:
-        if folder.parent.resolve() == tmp_path.resolve():
-            assert not dead.exists()
-        assert live.exists()
+HOLDS = """
+import sys, time
+from server import rundir
+with rundir.private() as folder:
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_left_overs_of_a_stack_go_once_it_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
+        other = subprocess.Popen([sys.executable, "-c", HOLDS], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert other.stdout is not None
+        theirs = Path(other.stdout.readline().strip())
+        # as from another container: nobody here has the process id in its name
+        elsewhere = theirs.rename(theirs.with_name("sllm-999999999-x"))
+        with rundir.private():
+            assert elsewhere.is_dir()
+        other.kill()
+        other.communicate()
+        with rundir.private():
+            assert not elsewhere.exists()
+
+
+def test_a_run_folder_without_a_lock_goes_when_it_is_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as short:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", short)
+        new, old, foreign = (Path(short) / name for name in ("sllm-1-x", "sllm-2-x", "sllm-notes-x"))
+        for folder in (new, old, foreign):
+            folder.mkdir()
+        os.utime(old, (0, 0))
+        os.utime(foreign, (0, 0))
+        with rundir.private():
+            assert (new.exists(), old.exists(), foreign.exists()) == (True, False, True)
 
 
 def test_the_data_folder_is_made(tmp_path: Path) -> None:
