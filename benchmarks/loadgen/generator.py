@@ -190,7 +190,7 @@ class Run:
         self.open.discard(answer)
         self.done += 1
         self.failed += record.error is not None
-        self.tokens += len(record.times)
+        self.tokens += record.completion_tokens or len(record.times)
         ended = record.end or 0.0
         self.last_end = max(self.last_end, ended)
         lost = record.status == 0 and record.error not in (TIMEOUT, INTERRUPTED)

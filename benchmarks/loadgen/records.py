@@ -97,8 +97,8 @@ class Progress:
     seconds: float
     sent: int
     open: int
-    done: int
+    done: int  # ended, failed ones included
     failed: int
-    output_tokens: int  # events with choices so far, all requests
+    output_tokens: int  # of requests that are done by usage, of open ones their events
     wanted: int | None  # requests in all; None: until the time is over
     limit: float | None  # seconds in all
