@@ -144,7 +144,7 @@ async def _rounds(options: ServeOptions, subjects: list[Subject], live: Live, st
                 name = named(load) + (f", round {repeat + 1} of {options.repeat}" if options.repeat > 1 else "")
                 if len(subjects) > 1:
                     name += f", {subject.info.url}"
-                requests = await _prompts(options, subject, wanted(load), options.seed + 1000 * repeat + place)
+                requests = await _prompts(subject, wanted(load), options.seed + 1000 * repeat + place, live)
                 live.level(name, load)
                 level = await _level(options, subject, requests, load, live, stop, seed=options.seed + repeat)
                 entry = document.level_entry(level, repeat, options.slo)
@@ -165,8 +165,16 @@ async def _level(
     return await run_level(subject.target, requests, load, seed=seed, timeout=options.timeout, on_progress=live.progress, stop=stop)
 
 
-async def _prompts(options: ServeOptions, subject: Subject, count: int, seed: int) -> list[Request]:
-    return await build(subject.prompts, subject.tokenizer, subject.info.model, count, seed)
+async def _prompts(subject: Subject, count: int, seed: int, live: Live) -> list[Request]:
+    """What was left out, or is not as it was wanted, is told once and kept."""
+    notes: list[str] = []
+    made = await build(subject.prompts, subject.tokenizer, subject.info.model, count, seed, notes)
+    known: list[str] = subject.document["settings"].setdefault("prompt_notes", [])
+    for note in notes:
+        if note not in known:
+            known.append(note)
+            live.say(note)
+    return made
 
 
 async def _warm_up(options: ServeOptions, subject: Subject, live: Live, stop: asyncio.Event) -> str | None:
@@ -174,7 +182,7 @@ async def _warm_up(options: ServeOptions, subject: Subject, live: Live, stop: as
     open_at_once = max((load.concurrency or 1) if load.mode == "closed" else 8 for load in options.loads)
     count = min(open_at_once, WARM_UP) if options.warm_up is None else options.warm_up
     load = Load("closed", concurrency=min(open_at_once, max(count, 1)), requests=max(count, 1))  # one, always: does it answer at all?
-    requests = await _prompts(options, subject, max(count, 1), options.seed + 999_983)
+    requests = await _prompts(subject, max(count, 1), options.seed + 999_983, live)
     live.level("warm-up", load)
     level = await _level(options, subject, requests, load, live, stop, seed=options.seed)
     if stop.is_set():
