@@ -16,8 +16,18 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 BASE = {"server.settings", "server.configfile", "server.configerrors", "server.errors", "server.units", "server.state", "server.nearest"}
+BENCH = {f"benchmarks.{part}" for part in ("reports", "metrics", "prompts", "loadgen", "provenance", "stats", "errors")}
 DIRECTIONS: dict[str, set[str]] = {
-    "sllm": {"server.offline", "server.terminal", "server.doctor", "server.supervisor", "server.engine", "quantize", "benchmarks", *BASE},
+    "sllm": {
+        "server.offline",
+        "server.terminal",
+        "server.doctor",
+        "server.supervisor",
+        "server.engine",
+        "quantize",
+        "benchmarks.command",
+        *BASE,
+    },
     # `sllm batch`: engine and pipeline in one process
     "server.offline": {"server.terminal", "server.gateway", "server.batch", "server.engine", "server.rundir", *BASE},
     "server.doctor": {"server.terminal", "server.engine", "server.rundir", *BASE},
@@ -62,7 +72,21 @@ DIRECTIONS: dict[str, set[str]] = {
     "server.units": set(),
     "server.errors": set(),
     "quantize": set(),
-    "benchmarks": set(),
+    "benchmarks.command": {"benchmarks.runs", "benchmarks", *BENCH},
+    "benchmarks.runs": {"benchmarks.suite", "benchmarks.stack", "benchmarks.busygpu", *BENCH},
+    "benchmarks.suite": {"benchmarks.stack", "benchmarks.parent", "benchmarks.busygpu", *BENCH},
+    "benchmarks.stack": {"benchmarks.parent", "benchmarks.provenance", "benchmarks.errors"},
+    "benchmarks.reports": {"benchmarks.metrics", "benchmarks.loadgen", "benchmarks.provenance", "benchmarks.errors"},
+    "benchmarks.metrics": {"benchmarks.loadgen", "benchmarks.errors"},
+    "benchmarks.prompts": {"benchmarks.loadgen", "benchmarks.errors"},
+    "benchmarks.loadgen": {"benchmarks.stats", "benchmarks.errors"},
+    "benchmarks.parent": {"benchmarks.provenance"},
+    "benchmarks.busygpu": {"benchmarks.provenance", "benchmarks.errors"},
+    "benchmarks.provenance": set(),
+    "benchmarks.stats": set(),
+    "benchmarks.errors": set(),
+    # the project's own benchmarks, one script each
+    "benchmarks": {"benchmarks.stack", "benchmarks.busygpu", *BENCH},
 }
 
 PARTS = ("server", "quantize", "benchmarks")

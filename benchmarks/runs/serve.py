@@ -22,6 +22,7 @@ from benchmarks.loadgen.generator import run_level
 from benchmarks.loadgen.records import Level, Load, Request
 from benchmarks.loadgen.target import Target, parse
 from benchmarks.metrics.knee import knee
+from benchmarks.metrics.lateness import generator_ok
 from benchmarks.metrics.slo import SLO
 from benchmarks.prompts import check
 from benchmarks.prompts.requests import PromptOptions, build
@@ -33,7 +34,6 @@ from benchmarks.runs.server import ServerInfo, describe, wait_ready
 
 CHECKED = 32  # answers of a level whose tokens are counted again
 WARM_UP = 32  # requests before the first level, at most
-LATE_MS, BUSY = 10.0, 0.9  # a generator whose timers are later at p99, or that takes more of its core, is part of what it measures
 
 
 @dataclass(frozen=True)
@@ -210,8 +210,3 @@ def _finish(subject: Subject, options: ServeOptions, note: str | None) -> None:
     made["knee"] = knee(made["levels"])
     document.finish(made, note)
     document.save(made, subject.file)
-
-
-def generator_ok(levels: Sequence[dict[str, Any]]) -> bool:
-    """Whether the load generator was fast enough not to be part of what it measured."""
-    return all(level["generator"]["loop_ms"]["p99"] <= LATE_MS and level["generator"]["cpu"] <= BUSY for level in levels)

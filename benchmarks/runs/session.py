@@ -19,11 +19,11 @@ from benchmarks.loadgen.client import run
 from benchmarks.loadgen.generator import run_level
 from benchmarks.loadgen.records import Level, Load, Progress, Request
 from benchmarks.loadgen.target import Target, parse
+from benchmarks.metrics.lateness import generator_ok
 from benchmarks.prompts.requests import PromptOptions, build
 from benchmarks.prompts.tokenizer import Tokenizer, find
 from benchmarks.reports import document
 from benchmarks.reports.terminal import Live
-from benchmarks.runs.serve import generator_ok
 from benchmarks.stack import SLLM, Stack, model_folder
 
 T = TypeVar("T")

@@ -17,10 +17,11 @@ from typing import Any
 from benchmarks import busygpu
 from benchmarks.errors import BenchError, BenchUsageError
 from benchmarks.loadgen.records import Level, Load, Request
+from benchmarks.metrics import acceptance
 from benchmarks.prompts.options import PromptOptions
 from benchmarks.reports import document
 from benchmarks.reports.terminal import Live
-from benchmarks.runs import acceptance, settings, speculationreport
+from benchmarks.runs import settings, speculationreport
 from benchmarks.runs.measured import Measured
 from benchmarks.runs.session import LOGS, EngineOptions, Session, common, finish, fitting, on_engine
 from benchmarks.runs.variants import Variant, candidates

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.metrics.acceptance import Acceptance, from_dict
 from benchmarks.provenance import ROOT
 from benchmarks.reports import document
 from benchmarks.runs import settings
-from benchmarks.runs.acceptance import Acceptance, from_dict
 from benchmarks.runs.measured import Measured
 from benchmarks.runs.variants import Variant
 from benchmarks.runs.verdict import speed_up, verdict

@@ -14,13 +14,13 @@ from benchmarks.loadgen.generator import run_level
 from benchmarks.loadgen.records import Level, Load, Request
 from benchmarks.loadgen.target import parse
 from benchmarks.metrics import slo
+from benchmarks.metrics.lateness import generator_ok
 from benchmarks.prompts.requests import build
 from benchmarks.prompts.tokenizer import find
 from benchmarks.reports import document, outcome
 from benchmarks.runs import matrix as matrices
 from benchmarks.runs import sweeptables
 from benchmarks.runs.loads import named, wanted
-from benchmarks.runs.serve import generator_ok
 from benchmarks.stack import Stack
 from benchmarks.suite import checkpoints, shapes
 from benchmarks.suite.cells import free_device

@@ -11,8 +11,8 @@ from typing import Any
 
 from benchmarks import busygpu
 from benchmarks.errors import BenchError
+from benchmarks.metrics import acceptance
 from benchmarks.parent import environment, module
-from benchmarks.runs import acceptance
 from benchmarks.stack import Stack
 from benchmarks.suite import checkpoints, enginelog
 from benchmarks.suite.loads import Lengths, Loader

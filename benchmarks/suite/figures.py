@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.runs.serve import generator_ok
+from benchmarks.metrics.lateness import generator_ok
 
 Row = dict[str, Any]
 Cells = dict[tuple[str, str], dict[str, Any]]  # results by (shape, format)

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.runs.serve import generator_ok
+from benchmarks.metrics.lateness import generator_ok
 from benchmarks.suite import cells, tables
 from benchmarks.suite.figures import steps_table
 from benchmarks.suite.scale import SCALES, Scale

@@ -12,10 +12,10 @@ import pytest
 from benchmarks.loadgen.generator import run_level
 from benchmarks.loadgen.records import Load
 from benchmarks.loadgen.target import parse
+from benchmarks.metrics.acceptance import between
 from benchmarks.prompts.options import PromptOptions
 from benchmarks.prompts.requests import build
 from benchmarks.prompts.tokenizer import find
-from benchmarks.runs.acceptance import between
 from benchmarks.runs.batching import BatchingOptions, run
 from benchmarks.runs.speculation import QUESTIONS, configured
 from benchmarks.runs.variants import Variant

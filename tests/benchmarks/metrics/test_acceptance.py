@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from benchmarks.runs.acceptance import Acceptance, between, from_dict
+from benchmarks.metrics.acceptance import Acceptance, between, from_dict
 from benchmarks.stack import series
 
 BEFORE = """
