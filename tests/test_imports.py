@@ -26,6 +26,7 @@ DIRECTIONS: dict[str, set[str]] = {
         "server.engine",
         "quantize",
         "benchmarks.command",
+        "benchmarks.errors",
         *BASE,
     },
     # `sllm batch`: engine and pipeline in one process
