@@ -17,6 +17,8 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from benchmarks.parent import environment
+
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -55,7 +57,7 @@ class Server:
     ):
         self.name, self.command, self.port = name, command, port
         with on_cores(cores), open(log or os.devnull, "ab") as out:
-            argv, env = shlex.split(command), {**os.environ, **(environ or {})}
+            argv, env = shlex.split(command), {**environment(), **(environ or {})}
             self.process = subprocess.Popen(argv, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=env, start_new_session=True)
 
     def pids(self) -> list[int]:
