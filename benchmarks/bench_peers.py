@@ -39,6 +39,8 @@ from benchmarks.prompts.requests import PromptOptions, build
 from benchmarks.provenance import ROOT, keep, provenance, shown, version_of
 from benchmarks.stack import DEMO, Stack
 from benchmarks.stats import ratios, spread
+from benchmarks.suite import checkpoints
+from benchmarks.suite.shapes import shape
 
 OURS, VLLM, GUIDELLM = "sllm bench", "vllm bench", "GuideLLM"
 VERSION = "0.8.1"
@@ -75,26 +77,28 @@ def install(folder: Path = FOLDER) -> None:
     subprocess.run([python, "-m", "pip", "install", "--quiet", f"guidellm=={VERSION}"], check=True)
 
 
-async def prompts(file: Path, count: int, seed: int, input_tokens: int, output_tokens: int) -> None:
+async def prompts(file: Path, folder: Path, count: int, seed: int, input_tokens: int, output_tokens: int) -> None:
     """Texts of exactly `input_tokens` tokens, in the columns that all three read."""
     asked = PromptOptions(endpoint="completions", token_ids=False, input_tokens=input_tokens, output_tokens=output_tokens)
     with file.open("w", encoding="utf-8") as out:
-        for request in await build(asked, LocalTokenizer(DEMO), "demo", count, seed):
+        for request in await build(asked, LocalTokenizer(folder), folder.name, count, seed):
             line = {"prompt": json.loads(request.body)["prompt"], "output_tokens": output_tokens}
             out.write(json.dumps(line | {"output_tokens_count": output_tokens, "prompt_tokens_count": input_tokens}) + "\n")
 
 
-def command(tool: str, url: str, model: str, file: Path, out: Path, count: int, load: tuple[str, float], output_tokens: int) -> list[str]:
-    """How a tool sends the prompts in `file` under `load`: ("concurrency", n) or ("rate", requests/s)."""
+def command(
+    tool: str, url: str, model: str, folder: Path, file: Path, out: Path, count: int, load: tuple[str, float], output_tokens: int
+) -> list[str]:
+    """How a tool sends the prompts in `file` under `load`: ("concurrency", n) or ("rate", requests/s). `folder`: the model's."""
     kind, value = load
     if tool == OURS:
         words = [sys.executable, "-m", "sllm", "bench", "serve", "--url", url, "--model", model, f"--{kind}", f"{value:g}"]
         words += ["--requests", str(count), "--dataset", "jsonl", "--file", str(file), "--output-tokens", str(output_tokens)]
-        words += ["--endpoint", "completions", "--tokenizer", str(DEMO), "--warm-up", str(WARM_UP)]
+        words += ["--endpoint", "completions", "--tokenizer", str(folder), "--warm-up", str(WARM_UP)]
         return [*words, "--no-check-tokens", "--out", str(out), "--json"]
     if tool == VLLM:
         words = [sys.executable, "-c", VLLM_PROGRAM, "--backend", "openai", "--base-url", url, "--endpoint", "/v1/completions"]
-        words += ["--model", str(DEMO), "--served-model-name", model, "--tokenizer", str(DEMO), "--num-prompts", str(count)]
+        words += ["--model", str(folder), "--served-model-name", model, "--tokenizer", str(folder), "--num-prompts", str(count)]
         words += ["--dataset-name", "custom", "--dataset-path", str(file), "--custom-output-len", "-1", "--skip-chat-template"]
         words += ["--disable-shuffle", "--ignore-eos", "--temperature", "0", "--num-warmups", str(WARM_UP), "--disable-tqdm"]
         words += ["--percentile-metrics", "ttft,tpot,itl,e2el", "--metric-percentiles", "50,99"]
@@ -104,7 +108,7 @@ def command(tool: str, url: str, model: str, file: Path, out: Path, count: int, 
     backend["extras"] = {"body": {"temperature": 0}}  # type: ignore[assignment]
     profile = f"kind=concurrent,streams={value:g}" if kind == "concurrency" else f"kind=poisson,rate={value:g}"
     words = [str(FOLDER / "bin/guidellm"), "run", "--backend", json.dumps(backend), "--profile", profile]
-    words += ["--constraint", f"kind=max_requests,count={count}", "--tokenizer", f"kind=hf_auto,model={DEMO}"]
+    words += ["--constraint", f"kind=max_requests,count={count}", "--tokenizer", f"kind=hf_auto,model={folder}"]
     words += ["--data", f"kind=json_file,path={file}", "--output", f"kind=json,path={out / 'result.json'}"]
     return [*words, "--disable-console-interactive"]
 
@@ -197,6 +201,7 @@ def main(
     rate: Annotated[float, typer.Option(help="Of the open loop, requests/s.", min=0.01)] = 6.0,
     input_tokens: Annotated[int, typer.Option(min=1)] = 128,
     output_tokens: Annotated[int, typer.Option(min=1)] = 64,
+    model: Annotated[str, typer.Option("--shape", help="demo, or a shape of benchmarks/suite/shapes.py with random weights.")] = "demo",
     seed: Annotated[int, typer.Option(help="Of the prompts.")] = 0,
     peers: Annotated[str, typer.Option(help="Whom to compare with.")] = f"{VLLM},{GUIDELLM}",
     make: Annotated[bool, typer.Option("--install", help="Install GuideLLM into .tools first.")] = False,
@@ -215,7 +220,7 @@ def main(
         report["command"] = shown(shlex.join([sys.executable, "-m", "benchmarks.bench_peers", *sys.argv[1:]]))
         report |= {"requests": requests, "input_tokens": input_tokens, "output_tokens": output_tokens, "commands": {}, "runs": []}
         try:
-            _measure(report, tools, rounds, [("concurrency", concurrency), ("rate", rate)], console)
+            _measure(report, tools, rounds, [("concurrency", concurrency), ("rate", rate)], model, console)
         except BenchError as error:
             raise RuntimeError(error.message) from None
     report["comparison"] = compare(report["runs"])
@@ -228,24 +233,28 @@ def main(
     keep(report, out, "bench", "peers", as_json=as_json)
 
 
-def _measure(report: dict[str, Any], tools: list[str], rounds: int, loads: list[tuple[str, float]], console: Console) -> None:
+def _measure(report: dict[str, Any], tools: list[str], rounds: int, loads: list[tuple[str, float]], model: str, console: Console) -> None:
     """Fill `report` with runs and commands."""
     count, output_tokens = report["requests"], report["output_tokens"]
     flags = ["--no-enable-prefix-caching"]  # else the second tool's prompts are known already
-    stack = Stack(str(DEMO), flags)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stays:
+        weights = DEMO
+        if model != DEMO.name:
+            weights = checkpoints.make(shape(model), "bf16", Path(folder))
+            flags += checkpoints.flags("bf16")
+        stack = Stack(str(weights), flags)
         with on_cores(SERVER_CORES):
             stays.enter_context(stack)
-        report["server"] = {"command": f"sllm serve models/demo -- {' '.join(flags)}", **stack.server()}
+        report["server"] = {"command": f"sllm serve {weights.name} -- {' '.join(flags)}", **stack.server()}
         for number in range(rounds):
             file = Path(folder, f"prompts-{number}.jsonl")
-            asyncio.run(prompts(file, count, report["seed"] + number, report["input_tokens"], output_tokens))
+            asyncio.run(prompts(file, weights, count, report["seed"] + number, report["input_tokens"], output_tokens))
             for load in loads:
                 name = f"{load[0]} {load[1]:g}"
                 turn = number % len(tools)
                 for tool in tools[turn:] + tools[:turn]:
                     place = Path(folder, f"{number}-{load[0]}-{tool.replace(' ', '-')}")
-                    words = command(tool, stack.url, stack.model, file, place, count, load, output_tokens)
+                    words = command(tool, stack.url, stack.model, weights, file, place, count, load, output_tokens)
                     report["commands"].setdefault(name, {})[tool] = shown(shlex.join(words).replace(VLLM_PROGRAM, "VLLM_PROGRAM"))
                     with console.status(f"round {number + 1} of {rounds}: {tool}, {name}"):
                         load_average = round(os.getloadavg()[0], 2)

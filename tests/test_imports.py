@@ -87,7 +87,7 @@ DIRECTIONS: dict[str, set[str]] = {
     "benchmarks.stats": set(),
     "benchmarks.errors": set(),
     # the project's own benchmarks, one script each
-    "benchmarks": {"benchmarks.stack", "benchmarks.parent", "benchmarks.busygpu", *BENCH},
+    "benchmarks": {"benchmarks.suite", "benchmarks.stack", "benchmarks.parent", "benchmarks.busygpu", *BENCH},
 }
 
 PARTS = ("server", "quantize", "benchmarks")

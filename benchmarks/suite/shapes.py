@@ -115,6 +115,8 @@ SHAPES = {
         Shape("demo", *LLAMA, 256, 512, 4, 4, 2, 64, 2048, 2048, True, 1e-6, plain(1e4)),
         Shape("tiny-qwen2", *QWEN2, 256, 512, 2, 4, 2, 64, 4096, 2048, True, 1e-6, plain(1e6), biases=True),
         Shape("tiny-qwen3", *QWEN3, 256, 512, 2, 4, 2, 64, 4096, 2048, False, 1e-6, plain(1e6), qk_norms=True),
+        # A step of it takes a CPU core as long as one of a real model takes a GPU: for holding load generators against each other.
+        Shape("small", *LLAMA, 768, 2048, 8, 12, 4, 64, 2048, 2048, True, 1e-6, plain(1e4)),
     )
 }
 

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.bench_peers import FIGURES, GUIDELLM, OURS, TOKENS, VLLM, command, compare, one, prompts, read
 from benchmarks.errors import BenchError
+from benchmarks.stack import DEMO
 
 
 def times(p50: float, p99: float) -> dict[str, Any]:
@@ -80,7 +81,7 @@ def test_a_round_in_which_a_tool_failed_does_not_count():
 @pytest.mark.parametrize("tool", [OURS, VLLM, GUIDELLM])
 @pytest.mark.parametrize("load", [("concurrency", 8), ("rate", 2.5)])
 def test_every_tool_is_given_server_prompts_number_and_load(tool: str, load: tuple[str, float]):
-    words = " ".join(command(tool, "http://x:1", "demo", Path("/p.jsonl"), Path("/out"), 77, load, 64))
+    words = " ".join(command(tool, "http://x:1", "demo", DEMO, Path("/p.jsonl"), Path("/out"), 77, load, 64))
     for wanted in ("http://x:1", "demo", "/p.jsonl", "/out", "77", f"{load[1]:g}"):
         assert wanted in words
 
@@ -88,7 +89,7 @@ def test_every_tool_is_given_server_prompts_number_and_load(tool: str, load: tup
 def test_prompts_have_the_columns_of_all_three(tmp_path: Path):
     pytest.importorskip("tokenizers")
     file = tmp_path / "p.jsonl"
-    asyncio.run(prompts(file, 5, 1, 40, 16))
+    asyncio.run(prompts(file, DEMO, 5, 1, 40, 16))
     lines = [json.loads(line) for line in file.read_text().splitlines()]
     assert len({line["prompt"] for line in lines}) == 5
     assert {(line["output_tokens"], line["output_tokens_count"], line["prompt_tokens_count"]) for line in lines} == {(16, 16, 40)}
