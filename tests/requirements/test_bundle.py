@@ -28,6 +28,9 @@ from types import ModuleType
 
 import pytest
 
+# pip asks setuptools to stand in for distutils, which a test before these may have imported already
+pytestmark = pytest.mark.filterwarnings("ignore:Setuptools is replacing distutils:UserWarning")
+
 REQUIREMENTS = Path(__file__).parents[2] / "requirements"
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 NETWORKLESS = ["unshare", "-rn"]

@@ -399,7 +399,9 @@ async def test_who_wants_a_fresh_or_a_private_answer_does_not_follow(said_by_cli
         await following(running, 1)
         gate.set()
         answers: list[httpx.Response] = await asyncio.wait_for(asyncio.gather(*waiting), SOON)
-    assert [said(a) for a in answers] == ["miss", "miss", "coalesced"]
+    one, fresh, other = map(said, answers)
+    assert fresh == "miss"
+    assert {one, other} == {"miss", "coalesced"}  # whichever came first
 
 
 async def test_draining_waits_for_those_who_follow(engine: Scripted, gateway: Gateways) -> None:
