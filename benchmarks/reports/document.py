@@ -170,7 +170,7 @@ def _text(document: dict[str, Any]) -> str:
     for mark, lines in zip(marks, requests, strict=True):
         packed = [json.dumps(line, ensure_ascii=False, allow_nan=False, separators=(",", ":")) for line in lines]
         text = text.replace(f'"{mark}"', "[\n" + ",\n".join(packed) + "\n]", 1)
-    return text + "\n"
+    return text.replace(f"{provenance.ROOT}{os.sep}", "") + "\n"  # engine flags and servers' words name files of this machine
 
 
 def load(file: Path) -> dict[str, Any]:

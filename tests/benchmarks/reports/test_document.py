@@ -183,3 +183,12 @@ def test_gpus_are_read_from_nvidia_smis_table() -> None:
         {"name": "NVIDIA H200", "memory_bytes": 143771 * 2**20, "driver": "570.86.15"},
         {"name": "NVIDIA GB10", "memory_bytes": None, "driver": "580.95.05"},
     ]
+
+
+def test_a_kept_document_names_no_folder_of_this_machine(tmp_path: Path):
+    made = document.new("suite", {}, "sllm bench suite gpu", seed=0)
+    made["steps"] = [{"flags": [json.dumps({"model": str(provenance.ROOT / "models/demo/draft")})]}]
+    document.save(made, tmp_path / "result.json")
+    text = (tmp_path / "result.json").read_text()
+    assert str(provenance.ROOT) not in text
+    assert json.loads(json.loads(text)["steps"][0]["flags"][0]) == {"model": "models/demo/draft"}
