@@ -28,8 +28,12 @@ from types import ModuleType
 
 import pytest
 
-# pip asks setuptools to stand in for distutils, which a test before these may have imported already
-pytestmark = pytest.mark.filterwarnings("ignore:Setuptools is replacing distutils:UserWarning")
+# pip asks for distutils and pkg_resources, for which setuptools stands in; what it says of that depends on the tests before these
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Setuptools is replacing distutils:UserWarning"),
+    pytest.mark.filterwarnings("ignore:pkg_resources is deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Deprecated call to .pkg_resources.declare_namespace:DeprecationWarning"),
+]
 
 REQUIREMENTS = Path(__file__).parents[2] / "requirements"
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
