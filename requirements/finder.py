@@ -151,9 +151,12 @@ def fetch(file: Found, folder: Path, attempts: int = 5, wait: Callable[[float], 
                 with session.get(file.url, headers=headers, stream=True) as answer:
                     if answer.status_code != 416:  # 416: all of it was there already
                         answer.raise_for_status()
+                        missing = int(answer.headers.get("Content-Length", 0))
                         with aside.open("ab" if answer.status_code == 206 else "wb") as written:
                             for block in answer.iter_content(1 << 20):
-                                written.write(block)
+                                missing -= written.write(block)
+                        if missing > 0:  # a connection that is closed in order is no error to requests
+                            raise RequestException(f"it ended {missing} bytes early")
                 return finish(file, aside)
             except RequestException as error:
                 if attempt == attempts:
