@@ -58,7 +58,7 @@ def _generator(document: Document) -> Iterator[str]:
 def _tokens(document: Document, rows: list[Row]) -> Iterator[str]:
     counted = (document.get("checks") or {}).get("token_count") or {}
     checked, equal = counted.get("checked"), counted.get("equal")
-    if checked and equal is not None and equal < (1 - TOLERATED) * checked:
+    if checked and equal is not None and equal < (1 - TOLERATED) * checked and counted.get("agrees") is not True:
         most = number(counted.get("largest_difference"))
         differ = f"{plural(checked - equal, 'answer')} of {checked:,}"
         yield f"Token counts of {differ} differ between the server and the tokenizer, by {most} at most."

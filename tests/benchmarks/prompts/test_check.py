@@ -88,3 +88,8 @@ async def test_levels_add_up():
     assert (both["checked"], both["equal"], both["largest_difference"], both["mean_difference"]) == (3, 2, 7, 2.333)
     assert (both["output_tokens"], both["agrees"], both["tokenizer"]) == (12, True, "words")
     assert together([]) is None
+
+
+async def test_an_answer_as_long_as_asked_for_is_explained_whatever_text_it_left():
+    assert (await checked(record("one two", 9, 2, output_limit=9)))["unexplained"] == 0
+    assert (await checked(record("one two", 9, 2, output_limit=12)))["unexplained"] == 6

@@ -66,3 +66,8 @@ def test_tokens_counted_by_events_are_told():
     assert findings(bench([closed(2, requests=10)], usage=False)) == [
         "The server sent no usage for 10 requests: their output tokens are counted as one an event."
     ]
+
+
+def test_token_counts_that_differ_and_are_explained_are_not_told():
+    counted = {"checked": 64, "equal": 0, "largest_difference": 18, "agrees": True}
+    assert findings(bench([closed(2)]) | {"checks": {"token_count": counted}}) == []
