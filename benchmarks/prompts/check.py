@@ -62,6 +62,8 @@ def _unexplained(record: Record, count: int) -> int:
     usage, events = record.completion_tokens or 0, len(record.times)
     least = min(count, events) if BROKEN in record.text else max(min(count, events), int(count / LOOSE))
     most = max(count, events) + 1  # the end of the answer need not have an event
+    if usage == record.output_limit and record.finish_reason == "length":
+        most = usage  # as many as were asked for: where the end is ignored, special tokens leave no text
     return max(least - usage, usage - most, 0)
 
 
