@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -31,6 +30,7 @@ from benchmarks.reports import document
 from benchmarks.reports.terminal import Live
 from benchmarks.runs.loads import named, wanted
 from benchmarks.runs.server import ServerInfo, describe, wait_ready
+from benchmarks.runs.session import interruptible
 
 CHECKED = 32  # answers of a level whose tokens are counted again
 WARM_UP = 32  # requests before the first level, at most
@@ -75,29 +75,22 @@ def run(options: ServeOptions, files: Sequence[Path]) -> list[dict[str, Any]]:
 
 
 async def _run(options: ServeOptions, files: Sequence[Path]) -> list[dict[str, Any]]:
-    stop, ended = asyncio.Event(), _on_interrupt()
-    loop = asyncio.get_running_loop()
-    with suppress(NotImplementedError, ValueError), Live() as live:
-        loop.add_signal_handler(signal.SIGINT, lambda: ended(stop))
+    with Live() as live:
         subjects = [await _subject(options, url, file, live.say) for url, file in zip(options.urls, files, strict=True)]
-        try:
-            note = await _rounds(options, subjects, live, stop)
-        finally:
-            loop.remove_signal_handler(signal.SIGINT)
+        note = await interruptible(lambda stop: _measured(options, subjects, live, stop))
     for subject in subjects:
         _finish(subject, options, note)
     return [subject.document for subject in subjects]
 
 
-def _on_interrupt() -> Callable[[asyncio.Event], None]:
-    """The first Ctrl-C ends the level and keeps what is done; the second ends all."""
-
-    def on_interrupt(stop: asyncio.Event) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    return on_interrupt
+async def _measured(options: ServeOptions, subjects: list[Subject], live: Live, stop: asyncio.Event) -> str | None:
+    """All rounds. Returns why they ended early. Raises BenchError while there is nothing to keep."""
+    try:
+        return await _rounds(options, subjects, live, stop)
+    except BenchError as error:  # a server that is gone between two levels cannot count prompts any more
+        if not any(subject.document["levels"] for subject in subjects):
+            raise
+        return error.message
 
 
 async def _subject(options: ServeOptions, url: str, file: Path, say: Callable[[str], None]) -> Subject:

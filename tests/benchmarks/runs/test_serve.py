@@ -31,12 +31,15 @@ class Model:
     def __init__(self, fails: Any = None, card: dict[str, Any] | None = None, ready: tuple[int, Any] = (404, {})) -> None:
         self.fails, self.card, self.ready = fails or (lambda number: None), card or {}, ready
         self.asked: list[Request] = []
+        self.tokenizes = True
 
     async def __call__(self, request: Request, reply: Reply) -> None:
         if request.path == "/ready":
             await reply.json(self.ready[1], self.ready[0])
         elif request.path == "/v1/models":
             await reply.json({"object": "list", "data": [{"id": "m", "object": "model", "max_model_len": 2048, **self.card}]})
+        elif request.path == "/tokenize" and not self.tokenizes:
+            await reply.json({"error": {"message": "no tokenizer now"}}, 500)
         elif request.path == "/tokenize":
             text = request.json.get("prompt") or " ".join(message["content"] for message in request.json["messages"])
             ids = [sum(map(ord, word)) for word in text.split()]
@@ -166,6 +169,27 @@ def test_two_servers_take_turns_and_the_order_turns_around(tmp_path: Path):
         made = serve.run(options(a, b, loads=load, repeat=2), files(tmp_path, 2))
     assert order == ["one", "two", "one", "one", "two", "two", "two", "two", "one", "one"]
     assert [len(each["levels"]) for each in made] == [2, 2]
+
+
+def test_what_goes_wrong_between_two_levels_leaves_the_first(tmp_path: Path):
+    def tokenizes(number: int) -> None:
+        if number == 7:  # the last of the first level, after one of the warm-up
+            model.tokenizes = False
+
+    with scripted_in_thread(model := Model(tokenizes)) as server:
+        (made,) = serve.run(options(server), files(tmp_path))
+    assert made["status"] == "partial"
+    assert "/tokenize" in made["note"]
+    assert [level["summary"]["requests"]["completed"] for level in made["levels"]] == [6]
+
+
+def test_a_fault_of_ours_is_not_taken_for_an_end(server: Scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fault(*_: Any) -> None:
+        raise ValueError("a fault")
+
+    monkeypatch.setattr(serve, "named", fault)
+    with pytest.raises(ValueError, match="a fault"):
+        serve.run(options(server), files(tmp_path))
 
 
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path):
