@@ -41,7 +41,6 @@ def test_batching_measures_all_three_ways_on_one_engine(tmp_path: Path, chat_mod
     assert all(level["requests"][0]["output"] == level["requests"][0]["limit"] for level in made["levels"])
 
 
-@pytest.mark.skipif(not (DEMO / QUESTIONS).is_file(), reason="no demo model: `make demo-model`")
 def test_acceptance_is_counted_by_the_engine_and_shown_on_the_gateways_metrics_under_the_models_name(tmp_path: Path) -> None:
     model, config = configured(None, Variant("draft_model", 4, str(DEMO / "draft")))
     asked = PromptOptions(dataset="jsonl", file=DEMO / QUESTIONS, shuffle=True, ignore_eos=False, output_tokens=64)
